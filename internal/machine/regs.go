@@ -1,0 +1,48 @@
+package machine
+
+// Regs are a thread's registers, in the order of Linux's struct sigcontext.
+type Regs struct {
+	R8, R9, R10, R11, R12, R13, R14, R15 uint64
+	RDI, RSI, RBP, RBX, RDX, RAX, RCX    uint64
+	RSP, RIP, EFLAGS                     uint64
+	CSGSFSSS                             uint64
+	Err, Trapno, OldMask, CR2            uint64
+}
+
+const (
+	frameUC       = 0   // ucontext, where S_FRAME points
+	ucStack       = 16  // stack_t
+	ucRegs        = 40  // sigcontext
+	ucFPState     = 224 // pointer to the extended registers
+	ucSigmask     = 296
+	regWords      = 23
+	frameHeadSize = 304 // through the signal mask
+	siginfoSize   = 128
+)
+
+// TrapKind says why a thread came back.
+type TrapKind int
+
+const (
+	// TrapSyscall: a system call; Regs.RAX is its number.
+	TrapSyscall TrapKind = iota
+	// TrapFault: a synchronous host signal; Trap.Signal and Trap.Info tell it.
+	TrapFault
+	// TrapKick: somebody called Kick, or nothing at all; just look around.
+	TrapKick
+	// TrapInterrupted: a host call that the stub made for the guest was ended by
+	// a kick and had no effect. Regs are as at the system call.
+	TrapInterrupted
+	// TrapDead: the thread is gone, on its own or with its host process.
+	TrapDead
+)
+
+// Trap is why a thread stopped.
+type Trap struct {
+	Kind   TrapKind
+	Signal int
+	// Info is the host's siginfo of a fault, Arch the audit architecture of a
+	// system call (a 32-bit call says so here).
+	Info [siginfoSize]byte
+	Arch uint32
+}
