@@ -233,7 +233,7 @@ func (m *Machine) NewThread() (*Thread, error) {
 	if err != nil {
 		return nil, fmt.Errorf("machine: a new process: %w", err)
 	}
-	t.Regs = Regs{CSGSFSSS: t.Regs.CSGSFSSS, EFLAGS: 0x202}
+	t.Regs = Regs{CSGSFS: t.Regs.CSGSFS, EFLAGS: 0x202}
 	t.SetDirty()
 	return t, nil
 }

@@ -224,4 +224,3 @@ func BenchmarkStart(b *testing.B) {
 		m.Close()
 	}
 }
-

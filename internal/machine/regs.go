@@ -1,16 +1,11 @@
 package machine
 
-// Regs are a thread's registers, in the order of Linux's struct sigcontext.
-type Regs struct {
-	R8, R9, R10, R11, R12, R13, R14, R15 uint64
-	RDI, RSI, RBP, RBX, RDX, RAX, RCX    uint64
-	RSP, RIP, EFLAGS                     uint64
-	CSGSFSSS                             uint64
-	Err, Trapno, OldMask, CR2            uint64
-}
+import "github.com/hati-os/hati/internal/abi"
+
+// Regs are a thread's registers.
+type Regs = abi.Regs
 
 const (
-	frameUC       = 0   // ucontext, where S_FRAME points
 	ucStack       = 16  // stack_t
 	ucRegs        = 40  // sigcontext
 	ucFPState     = 224 // pointer to the extended registers

@@ -97,8 +97,8 @@ func (t *Thread) load() *Trap {
 	t.Regs = Regs{
 		R8: w[0], R9: w[1], R10: w[2], R11: w[3], R12: w[4], R13: w[5], R14: w[6], R15: w[7],
 		RDI: w[8], RSI: w[9], RBP: w[10], RBX: w[11], RDX: w[12], RAX: w[13], RCX: w[14],
-		RSP: w[15], RIP: w[16], EFLAGS: w[17], CSGSFSSS: w[18],
-		Err: w[19], Trapno: w[20], OldMask: w[21], CR2: w[22],
+		RSP: w[15], RIP: w[16], EFLAGS: w[17], CSGSFS: w[18],
+		ERR: w[19], TRAPNO: w[20], OLDMASK: w[21], CR2: w[22],
 	}
 	t.dirty, t.ret = false, false
 	tr := &t.trap
@@ -146,7 +146,7 @@ func (t *Thread) store() bool {
 	}
 	r := &t.Regs
 	copy(w, []uint64{r.R8, r.R9, r.R10, r.R11, r.R12, r.R13, r.R14, r.R15, r.RDI, r.RSI, r.RBP, r.RBX,
-		r.RDX, r.RAX, r.RCX, r.RSP, r.RIP, r.EFLAGS, r.CSGSFSSS})
+		r.RDX, r.RAX, r.RCX, r.RSP, r.RIP, r.EFLAGS, r.CSGSFS})
 	t.dirty, t.ret = false, false
 	return true
 }

@@ -1,0 +1,147 @@
+package posix
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hati-os/hati/vfs"
+)
+
+// Everything a task waits for goes through sleep here, or through a server that
+// was given the task's context: both end when the task is wanted elsewhere.
+
+// wakeUp makes a sleeping task look again. It never blocks; anyone may call it,
+// with any lock held.
+func (t *Task) wakeUp() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// notify tells the task that something concerns it: a signal it does not block,
+// a stop, its end. The caller has recorded what, under k.mu, and still holds it.
+func (t *Task) notify() {
+	t.attention.Store(true)
+	t.ctx.end(t)
+	t.wakeUp()
+	if t.running.Load() {
+		t.thread.Kick()
+	}
+}
+
+// sleep waits for wakeUp. It returns nil when it was woken, ErrInterrupted or
+// ErrKilled when the task is wanted elsewhere, and errTimeout at the deadline
+// (the zero Time is none). After nil the caller looks whether what it waits for
+// is there, and else sleeps again.
+func (t *Task) sleep(deadline time.Time) error {
+	if err := t.interrupted(); err != nil {
+		return err
+	}
+	var timer <-chan time.Time
+	if !deadline.IsZero() {
+		d := time.Until(deadline)
+		if d <= 0 {
+			return errTimeout
+		}
+		tm := time.NewTimer(d)
+		defer tm.Stop()
+		timer = tm.C
+	}
+	select {
+	case <-t.wake:
+		return t.interrupted()
+	case <-timer:
+		return errTimeout
+	}
+}
+
+// sleepKillable is sleep for waits that only the task's end may end.
+func (t *Task) sleepKillable() error {
+	if t.dying() {
+		return vfs.ErrKilled
+	}
+	<-t.wake
+	if t.dying() {
+		return vfs.ErrKilled
+	}
+	return nil
+}
+
+// errTimeout is what sleep returns at the deadline. It never leaves the server.
+var errTimeout = context.DeadlineExceeded
+
+// await waits until f has one of events, or is told that it will not.
+func (t *Task) await(f vfs.File, events vfs.Events, deadline time.Time) error {
+	p, ok := f.(vfs.Pollable)
+	if !ok {
+		return nil
+	}
+	w := vfs.Waiter{Mask: events, Wake: func(*vfs.Waiter, vfs.Events) { t.wakeUp() }}
+	p.Watch(&w)
+	defer p.Unwatch(&w)
+	for p.Poll(events|vfs.EventErr|vfs.EventHup) == 0 {
+		if err := t.sleep(deadline); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// taskContext is the context of a task's system calls. It ends when the task is
+// wanted elsewhere. Nothing is allocated unless a server waits on it.
+type taskContext struct {
+	mu   sync.Mutex
+	done chan struct{}
+	err  error
+}
+
+// context returns the context for the call under way.
+func (t *Task) context() context.Context { return t.ctx }
+
+func (c *taskContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c *taskContext) Value(any) any               { return nil }
+
+// Err returns the cause itself, so context.Cause returns it, too.
+func (c *taskContext) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+func (c *taskContext) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.done == nil {
+		c.done = make(chan struct{})
+		if c.err != nil {
+			close(c.done)
+		}
+	}
+	return c.done
+}
+
+// end ends the context if the task is dying or has a signal to handle. k.mu is
+// held.
+func (c *taskContext) end(t *Task) {
+	err := t.interruptedLocked()
+	if err == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil || vfs.Interrupted(c.err) && !vfs.Interrupted(err) {
+		if c.err == nil && c.done != nil {
+			close(c.done)
+		}
+		c.err = err
+	}
+}
+
+// ended reports whether a new context is needed for the next call.
+func (c *taskContext) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err != nil
+}

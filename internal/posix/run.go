@@ -1,0 +1,162 @@
+package posix
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/machine"
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// restart is how a system call that ended with a restart code can go on.
+type restart struct {
+	code syscall.Errno               // 0, or one of abi.ERESTART*: set until userReturn has decided
+	next func(*Task) (uint64, error) // what restart_syscall does
+}
+
+// run is the life of a task: run the guest, answer it, look after signals.
+func (t *Task) run() {
+	defer t.k.alive.Done()
+	for t.userReturn() {
+		tr := t.enter()
+		t.running.Store(false)
+		switch tr.Kind {
+		case machine.TrapSyscall:
+			t.syscall(tr.Arch)
+		case machine.TrapInterrupted:
+			t.hostCallInterrupted()
+		case machine.TrapFault:
+			t.fault(tr)
+		case machine.TrapKick:
+		case machine.TrapDead:
+			t.hostDied()
+			return
+		}
+	}
+}
+
+// enter runs the guest until it stops. userReturn has set running.
+func (t *Task) enter() *machine.Trap {
+	if h := &t.hostCall; h.set {
+		h.set = false
+		if h.waits {
+			return t.thread.ResumeWait(h.nr, h.args[:]...)
+		}
+		return t.thread.ResumeWith(h.nr, h.args[:]...)
+	}
+	return t.thread.Resume()
+}
+
+// syscall answers the system call that the thread has made.
+func (t *Task) syscall(arch uint32) {
+	r := &t.thread.Regs
+	t.nr = r.RAX
+	t.args = Args{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
+	t.restart.code = 0
+	if arch != unix.AUDIT_ARCH_X86_64 {
+		// A 32-bit call: this kernel is built without them.
+		t.k.miss(t, "32-bit system call")
+		t.thread.SetReturn(abi.Result(0, syscall.ENOSYS))
+		return
+	}
+	c := t.k.lookupCall(t.nr)
+	tr := t.k.config.Trace
+	if tr != nil {
+		tr.Enter(t)
+	}
+	var ret uint64
+	var err error
+	if c.fn == nil {
+		t.k.miss(t, abi.SyscallName(t.nr))
+		err = syscall.ENOSYS
+	} else {
+		ret, err = t.call(c)
+	}
+	if tr != nil && !t.hostCall.set {
+		tr.Exit(t, ret, errnoOf(err))
+	}
+	t.setResult(ret, err)
+}
+
+// call runs a handler. A panic in it is the server's fault: it costs the guest
+// an EIO and nobody else anything.
+func (t *Task) call(c *call) (ret uint64, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.k.panicked(t, p)
+			err = syscall.EIO
+		}
+	}()
+	ret, err = c.fn(t, &t.args)
+	if err != nil && vfs.Interrupted(err) {
+		err = c.restart.code()
+	}
+	return ret, err
+}
+
+// setResult puts a call's outcome where the guest, or a restart, finds it.
+func (t *Task) setResult(ret uint64, err error) {
+	if t.hostCall.set {
+		return
+	}
+	if err == nil {
+		t.thread.SetReturn(ret)
+		return
+	}
+	e := errnoOf(err)
+	switch e {
+	case abi.ERESTARTSYS, abi.ERESTARTNOINTR, abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
+		// RAX keeps the number: userReturn restarts the call or makes it EINTR.
+		t.restart.code = e
+		t.attention.Store(true)
+	default:
+		t.thread.SetReturn(abi.Result(0, e))
+	}
+}
+
+// hostCallInterrupted: a wait that the stub did in the host was ended by a kick
+// and had no effect.
+func (t *Task) hostCallInterrupted() {
+	code := abi.ERESTARTSYS
+	if t.restart.next != nil || (t.thread.Regs.RAX == unix.SYS_FUTEX && t.thread.Regs.R10 != 0) {
+		code = abi.ERESTART_RESTARTBLOCK
+	}
+	if t.restart.next == nil {
+		// Called by the stub, unknown to us: an absolute timeout can simply be
+		// waited for again.
+		nr, r := t.thread.Regs.RAX, t.thread.Regs
+		args := []uint64{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
+		t.restart.next = func(t *Task) (uint64, error) { return t.onHostWaiting(uintptr(nr), args...) }
+	}
+	t.restart.code = code
+	t.attention.Store(true)
+}
+
+// restartBlock says how the call goes on after a signal without a handler:
+// restart_syscall calls next. Handlers return t.restartBlock(...).
+func (t *Task) restartBlock(next func(*Task) (uint64, error)) (uint64, error) {
+	t.restart.next = next
+	return 0, abi.ERESTART_RESTARTBLOCK
+}
+
+// errnoOf turns a handler's error into what the guest gets.
+func errnoOf(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return e
+	}
+	switch {
+	case vfs.Interrupted(err):
+		return syscall.EINTR
+	case errors.Is(err, vfs.ErrDeadline):
+		return syscall.ETIMEDOUT
+	}
+	return syscall.EIO
+}
+
+const errAgain = syscall.EAGAIN

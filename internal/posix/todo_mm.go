@@ -1,0 +1,5 @@
+package posix
+
+type Memory struct{}
+
+var memoryCalls, execCalls, cloneCalls, futexCalls calls
