@@ -61,7 +61,7 @@ var localCalls = []uint32{
 	unix.SYS_MUNLOCK, unix.SYS_MLOCKALL, unix.SYS_MUNLOCKALL, unix.SYS_PKEY_ALLOC, unix.SYS_PKEY_FREE,
 	unix.SYS_PKEY_MPROTECT, unix.SYS_ARCH_PRCTL, unix.SYS_RSEQ, unix.SYS_MEMBARRIER,
 	unix.SYS_GETTIMEOFDAY, unix.SYS_TIME, unix.SYS_GETCPU, unix.SYS_SCHED_YIELD,
-	unix.SYS_MREMAP,
+	unix.SYS_MREMAP, unix.SYS_MSYNC,
 }
 
 // cloneFlags are those that the filter lets through, as their complement: no

@@ -36,6 +36,8 @@ const (
 type Trap struct {
 	Kind   TrapKind
 	Signal int
+	// Local: the interrupted host call was the stub's own idea, not ResumeWait's.
+	Local bool
 	// Info is the host's siginfo of a fault, Arch the audit architecture of a
 	// system call (a 32-bit call says so here).
 	Info [siginfoSize]byte

@@ -44,6 +44,7 @@ const (
 	codeTrap = iota
 	codeInterrupted
 	codeCompleted
+	codeLocalInterrupted
 )
 
 // maxCalls is how many host calls one round trip can carry.

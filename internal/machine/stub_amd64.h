@@ -44,6 +44,7 @@
 #define CODE_TRAP	$0
 #define CODE_INTERRUPTED	$1
 #define CODE_COMPLETED	$2
+#define CODE_LOCAL_INTERRUPTED	$3
 
 #define SIGSYS	$31
 #define SIGKICK	$23

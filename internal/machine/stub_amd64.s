@@ -110,10 +110,12 @@ futexwait:
 	MOVQ AX, (S_CALLS+40)(R12)
 	MOVQ UC_R9(R15), AX
 	MOVQ AX, (S_CALLS+48)(R12)
+	MOVL CODE_LOCAL_INTERRUPTED, R14
 
 	// A host call that may wait (the first of the calls, for the frame R15). The
 	// kick signal is let through around it; in [L_BEGIN, L_END) its handler
-	// knows that nothing has happened yet and goes to L_CANCEL.
+	// knows that nothing has happened yet and goes to L_CANCEL. R14 is the code for
+	// the server when nothing has.
 wait:
 	MOVL $14, AX                // rt_sigprocmask
 	MOVL $1, DI                 // SIG_UNBLOCK
@@ -156,7 +158,7 @@ waited:
 	MOVL CODE_COMPLETED, S_CODE
 	JMP  trapped
 interrupted:
-	MOVL CODE_INTERRUPTED, S_CODE
+	MOVL R14, S_CODE
 	JMP  trapped
 
 	// The kick: the server wants this thread. In the guest's code it is a trap.
@@ -240,6 +242,7 @@ command:
 
 waitcall:
 	MOVQ S_FRAME, R15
+	MOVL CODE_INTERRUPTED, R14
 	JMP  wait
 
 resume:

@@ -109,8 +109,9 @@ func (t *Thread) load() *Trap {
 	case code == codeCompleted || sig == kickSignal:
 		tr.Kind = TrapKick
 		return tr
-	case code == codeInterrupted:
+	case code == codeInterrupted, code == codeLocalInterrupted:
 		tr.Kind = TrapInterrupted
+		tr.Local = code == codeLocalInterrupted
 		return tr
 	}
 	info := atomic.LoadUint64(&t.slot.info) - t.addr(0)

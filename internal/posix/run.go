@@ -26,7 +26,7 @@ func (t *Task) run() {
 		case machine.TrapSyscall:
 			t.syscall(tr.Arch)
 		case machine.TrapInterrupted:
-			t.hostCallInterrupted()
+			t.hostCallInterrupted(tr.Local)
 		case machine.TrapFault:
 			t.fault(tr)
 		case machine.TrapKick:
@@ -55,6 +55,9 @@ func (t *Task) syscall(arch uint32) {
 	t.nr = r.RAX
 	t.args = Args{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
 	t.restart.code = 0
+	if t.nr != unix.SYS_RESTART_SYSCALL {
+		t.restart.next = nil
+	}
 	if arch != unix.AUDIT_ARCH_X86_64 {
 		// A 32-bit call: this kernel is built without them.
 		t.k.miss(t, "32-bit system call")
@@ -118,19 +121,22 @@ func (t *Task) setResult(ret uint64, err error) {
 
 // hostCallInterrupted: a wait that the stub did in the host was ended by a kick
 // and had no effect.
-func (t *Task) hostCallInterrupted() {
-	code := abi.ERESTARTSYS
-	if t.restart.next != nil || (t.thread.Regs.RAX == unix.SYS_FUTEX && t.thread.Regs.R10 != 0) {
-		code = abi.ERESTART_RESTARTBLOCK
+func (t *Task) hostCallInterrupted(local bool) {
+	if local {
+		// A futex wait of which the server did not know.
+		r := &t.thread.Regs
+		t.nr, t.args = r.RAX, Args{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
+		t.restart.next = nil
+		if t.args[3] != 0 {
+			// The timeout is absolute: it can be waited for again as it is.
+			args := t.args
+			t.restart.next = func(t *Task) (uint64, error) { return t.onHostWaiting(unix.SYS_FUTEX, args[:]...) }
+		}
 	}
-	if t.restart.next == nil {
-		// Called by the stub, unknown to us: an absolute timeout can simply be
-		// waited for again.
-		nr, r := t.thread.Regs.RAX, t.thread.Regs
-		args := []uint64{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
-		t.restart.next = func(t *Task) (uint64, error) { return t.onHostWaiting(uintptr(nr), args...) }
+	t.restart.code = abi.ERESTARTSYS
+	if t.restart.next != nil {
+		t.restart.code = abi.ERESTART_RESTARTBLOCK
 	}
-	t.restart.code = code
 	t.attention.Store(true)
 }
 
