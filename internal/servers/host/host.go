@@ -1,0 +1,165 @@
+// Package host serves a directory of the host as a [vfs.FS], read-only or
+// read-write, and never anything outside of it.
+//
+// It may import vfs, the standard library and golang.org/x/sys only.
+//
+// # Confinement
+//
+// Every host call names one component, relative to the descriptor of a
+// directory that was reached in the same way, and never follows a symbolic link
+// or an automatic one; so a link or a "..", also one that another process puts
+// in place while we walk, cannot lead out. A directory's descriptor is used only
+// after device and inode number have been found to be those that the lookup
+// saw. Symbolic links are text here; POSIX follows them. As with a bind mount, a
+// directory that a host process moves out of the tree stays usable for those who
+// already hold it, and cannot be found by a new lookup.
+//
+// Only regular files and directories are ever opened. FIFOs, sockets and
+// devices can be seen, made and removed, but opening one is ENXIO.
+//
+// # Nodes and descriptors
+//
+// A node is known by device, inode number and type, and held in a table by weak
+// pointers, so the same file yields the same node for as long as somebody holds
+// it. It remembers one directory and name that lead to it and no descriptor,
+// except that directories in use keep an O_PATH descriptor in a bounded cache.
+// When the name has gone (a host process took it), a node goes on through any
+// open file of it; without one the answer is ENOENT, or ESTALE when the name now
+// leads to another file. ESTALE means: walk the path again.
+//
+// # Lock order
+//
+// FS.names, then slot.mu, then cache.mu; node.mu, the table's shards and
+// secrets.mu are leaves. FS.names is held exclusively by renames, so that a node
+// never lacks a name that leads to it, and shared by those who correct a name.
+package host
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// Options say how a directory is served.
+type Options struct {
+	// ReadOnly refuses every change with EROFS.
+	ReadOnly bool
+
+	// Hidden are absolute paths in the served tree. A hidden directory looks
+	// empty; any other hidden file looks absent (ENOENT). They cannot be made,
+	// removed or renamed by way of this FS, nor can the directories that lead
+	// to them be renamed (EACCES, EBUSY). What exists at the start is also
+	// recognised by its identity, by whatever way it is reached.
+	Hidden []string
+
+	// MaxDirs bounds the directory descriptors kept between calls. 0 means a
+	// sixteenth of RLIMIT_NOFILE, at least 64 and at most 1000.
+	MaxDirs int
+}
+
+// FS is a served directory. It implements [vfs.FS] and [vfs.Statfser]; its
+// methods may be called concurrently.
+type FS struct {
+	readOnly bool
+	root     *dir
+	table    *table
+	dirs     *cache
+	veils    *secrets // nil when nothing is hidden
+	kept     []*dir   // directories on the way to hidden files
+
+	names sync.RWMutex  // see the package comment
+	moves atomic.Uint64 // renames done; changes only under names
+
+	closed sync.Once
+}
+
+// New serves the directory path, which must be an existing directory (symbolic
+// links in path are followed). Close the FS when it is no longer used.
+func New(path string, o Options) (*FS, error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("serve host directory %s: %w", path, err)
+	}
+	var st unix.Statx_t
+	if err := statx(fd, "", unix.AT_EMPTY_PATH, &st); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("serve host directory %s: %w", path, err)
+	}
+	if o.MaxDirs <= 0 {
+		o.MaxDirs = defaultDirs()
+	}
+	fs := &FS{readOnly: o.ReadOnly, table: newTable(), dirs: &cache{max: o.MaxDirs}}
+	fs.root = fs.table.intern(fs, place{}, &st, false).self.(*dir)
+	fs.root.slot.adopt(fd, 1)
+	if len(o.Hidden) > 0 {
+		if err := fs.hide(path, o.Hidden); err != nil {
+			fs.Close()
+			return nil, fmt.Errorf("serve host directory %s: %w", path, err)
+		}
+	}
+	return fs, nil
+}
+
+// Root returns the served directory.
+func (fs *FS) Root(ctx context.Context) (vfs.Node, error) { return fs.root, nil }
+
+// Statfs describes the host file system that holds the root (statfs(2)).
+func (fs *FS) Statfs(ctx context.Context) (vfs.Statfs, error) {
+	fd, err := fs.root.acquire()
+	if err != nil {
+		return vfs.Statfs{}, err
+	}
+	defer fs.root.slot.put()
+	var s unix.Statfs_t
+	for {
+		if err = unix.Fstatfs(fd, &s); err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		return vfs.Statfs{}, err
+	}
+	flags := uint64(s.Flags)
+	if fs.readOnly {
+		flags |= unix.ST_RDONLY
+	}
+	return vfs.Statfs{
+		Type: uint32(s.Type), BlockSize: uint32(s.Bsize),
+		Blocks: s.Blocks, BlocksFree: s.Bfree, BlocksAvailable: s.Bavail,
+		Files: s.Files, FilesFree: s.Ffree,
+		NameMax: uint32(s.Namelen), Flags: flags,
+		FSID: uint64(uint32(s.Fsid.Val[0])) | uint64(uint32(s.Fsid.Val[1]))<<32,
+	}, nil
+}
+
+// Close gives the directory descriptors back. Open files stay usable; every
+// other use of the FS fails with ESTALE from then on.
+func (fs *FS) Close() error {
+	fs.closed.Do(func() {
+		fs.dirs.close()
+		fs.root.slot.put()
+	})
+	return nil
+}
+
+// writable is nil when changes are allowed.
+func (fs *FS) writable() error {
+	if fs.readOnly {
+		return syscall.EROFS
+	}
+	return nil
+}
+
+// defaultDirs is the bound of the directory cache.
+func defaultDirs() int {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil {
+		return 64
+	}
+	return int(min(max(l.Cur/16, 64), 1000))
+}
