@@ -22,7 +22,7 @@ import (
 func programs(t *testing.T) []string {
 	t.Helper()
 	var list []string
-	for _, f := range []string{"/bin/true", "/bin/bash", "/bin/cat", "/lib64/ld-linux-x86-64.so.2", "/proc/self/exe"} {
+	for _, f := range []string{"/bin/true", "/bin/bash", "/bin/cat", "/lib64/ld-linux-x86-64.so.2"} {
 		if _, err := os.Stat(f); err == nil {
 			list = append(list, f)
 		}
