@@ -1,0 +1,43 @@
+package cancel
+
+import (
+	"context"
+
+	"golang.org/x/sys/unix"
+)
+
+// Syscall makes the system call trap. It returns the call's two results; the error is a unix.Errno or the context's
+// cause, and in the latter case the call had no effect.
+//
+// It does not know what the arguments mean. So it gives an EINTR back to the caller for the calls of which EINTR is the
+// purpose (pause, rt_sigsuspend, rt_sigtimedwait) or whose timeout is relative, because only the caller can compute the
+// rest: poll, ppoll, select, pselect6, epoll_wait, epoll_pwait, epoll_pwait2, nanosleep, clock_nanosleep, futex,
+// semtimedop, recvmmsg, io_getevents, io_pgetevents. Every other call is repeated. And close(2) is never cancelled, nor
+// repeated: it has freed the number even if it answers EINTR, which is hidden (clause 18).
+//
+// A pointer must be converted to uintptr in the argument list itself, as for [unix.Syscall].
+//
+//go:uintptrescapes
+func Syscall(ctx context.Context, trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err error) {
+	c := call{trap: trap, a: [6]uintptr{a1, a2, a3, a4, a5, a6}, eintr: trap == unix.SYS_CLOSE || answersEINTR(trap)}
+	if trap == unix.SYS_CLOSE {
+		ctx = context.WithoutCancel(ctx)
+	}
+	if err = c.do(ctx); err != nil {
+		if trap == unix.SYS_CLOSE && err == unix.EINTR {
+			return 0, 0, nil
+		}
+		return ^uintptr(0), 0, err
+	}
+	return c.r1, c.r2, nil
+}
+
+func answersEINTRAnywhere(trap uintptr) bool {
+	switch trap {
+	case unix.SYS_PPOLL, unix.SYS_PSELECT6, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, unix.SYS_NANOSLEEP,
+		unix.SYS_CLOCK_NANOSLEEP, unix.SYS_FUTEX, unix.SYS_SEMTIMEDOP, unix.SYS_RECVMMSG, unix.SYS_IO_GETEVENTS,
+		unix.SYS_IO_PGETEVENTS, unix.SYS_RT_SIGSUSPEND, unix.SYS_RT_SIGTIMEDWAIT:
+		return true
+	}
+	return false
+}

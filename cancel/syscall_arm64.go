@@ -1,0 +1,4 @@
+package cancel
+
+// answersEINTR says that Syscall does not repeat the call trap.
+func answersEINTR(trap uintptr) bool { return answersEINTRAnywhere(trap) }
