@@ -231,3 +231,10 @@ func sysBrk(t *Task, a *Args) (uint64, error) {
 
 func pageUp(x uint64) uint64   { return (x + 4095) &^ 4095 }
 func pageDown(x uint64) uint64 { return x &^ 4095 }
+
+// shared reports whether others use the memory, too.
+func (m *Memory) shared() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.users > 1
+}

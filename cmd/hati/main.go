@@ -1,0 +1,43 @@
+// Command hati runs Linux programs in a sandbox.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// status are the exit statuses that hati itself uses, as docker does.
+const (
+	statusTimeout  = 124
+	statusFailure  = 125
+	statusDenied   = 126
+	statusNotFound = 127
+)
+
+type cli struct {
+	Run runCmd `cmd:"" help:"Run a program in a new box." passthrough:""`
+}
+
+func main() {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("hati"),
+		kong.Description("Runs unmodified Linux programs on an operating system written in Go."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err != nil {
+		fail(err)
+	}
+	ctx, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fail(err)
+	}
+	if err := ctx.Run(); err != nil {
+		fail(err)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "hati:", err)
+	os.Exit(statusFailure)
+}

@@ -1,0 +1,142 @@
+// Package hati runs unmodified Linux programs in a sandbox whose operating
+// system is this package: their system calls are answered by a POSIX server
+// written in Go, which runs in the calling process. It needs neither root nor
+// containers, namespaces, KVM or cgo.
+//
+// A [Box] is one such system: a tree of files, processes, devices. Commands run
+// in it as with os/exec:
+//
+//	box, err := hati.New(hati.Config{})
+//	...
+//	defer box.Close()
+//	out, err := box.Command("uname", "-a").Output()
+//
+// By default a box shows the host's files, read-only, except for the places
+// where users keep secrets; what is written goes to memory and is gone with the
+// box. /proc, /dev and /tmp are the box's own, and there is no network.
+package hati
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+
+	"github.com/hati-os/hati/internal/posix"
+	"github.com/hati-os/hati/vfs"
+)
+
+// Config says what a box is made of. The zero Config is the default box.
+type Config struct {
+	// Root is the host directory shown as /; "" is the host's own /. It is never
+	// written. RootFS, when not nil, is shown instead.
+	Root   string
+	RootFS vfs.FS
+	// Mounts are added over it. Longer paths lie over shorter ones, in whatever
+	// order they are given.
+	Mounts []Mount
+	// Hostname is the box's name; "" is the host's.
+	Hostname string
+	// User is who programs run as; nil is the user of this process. It is only a
+	// number in the box: on the host, everything is done as this process.
+	User *User
+	// ShowSecrets turns off the hiding of users' secrets in a Root.
+	ShowSecrets bool
+	// Trace, when not nil, gets a line for every system call, as strace prints
+	// them. Calls of different threads do not mix within a line.
+	Trace TraceWriter
+	// Log hears of what could not be done: unknown system calls, failed servers.
+	Log *slog.Logger
+}
+
+// TraceWriter is what a trace is written to.
+type TraceWriter interface{ Write(p []byte) (int, error) }
+
+// User is an identity in a box.
+type User struct {
+	UID, GID uint32
+	Groups   []uint32
+}
+
+// CurrentUser returns the identity of this process.
+func CurrentUser() *User {
+	u := &User{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}
+	if gs, err := os.Getgroups(); err == nil {
+		for _, g := range gs {
+			u.Groups = append(u.Groups, uint32(g))
+		}
+	}
+	return u
+}
+
+// Box is a running system. Its methods may be called concurrently.
+type Box struct {
+	kernel  *posix.Kernel
+	user    *User
+	servers []func() error // Close of what New made
+
+	mu     sync.Mutex
+	closed bool
+}
+
+// ErrClosed is returned when a Box is used after Close.
+var ErrClosed = errors.New("hati: box is closed")
+
+// New makes a box without processes.
+func New(c Config) (*Box, error) {
+	b := &Box{user: c.User}
+	if b.user == nil {
+		b.user = CurrentUser()
+	}
+	pc, err := b.system(&c)
+	if err == nil {
+		b.kernel, err = posix.New(*pc)
+	}
+	if err != nil {
+		b.closeServers()
+		return nil, fmt.Errorf("hati: %w", err)
+	}
+	return b, nil
+}
+
+// Close kills all programs, waits until they are gone, and frees everything.
+func (b *Box) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	b.mu.Unlock()
+	err := b.kernel.Close()
+	return errors.Join(err, b.closeServers())
+}
+
+func (b *Box) closeServers() error {
+	var errs []error
+	for i := len(b.servers) - 1; i >= 0; i-- {
+		errs = append(errs, b.servers[i]())
+	}
+	b.servers = nil
+	return errors.Join(errs...)
+}
+
+// Command returns a Cmd to run a program of the box. A name without a slash is
+// looked for in the PATH of the command's environment, inside the box.
+func (b *Box) Command(name string, arg ...string) *Cmd {
+	return &Cmd{box: b, Path: name, Args: append([]string{name}, arg...)}
+}
+
+// CommandContext is Command with a context: when it ends before the program
+// does, Cancel is called, which kills the program.
+func (b *Box) CommandContext(ctx context.Context, name string, arg ...string) *Cmd {
+	if ctx == nil {
+		panic("hati: nil context")
+	}
+	c := b.Command(name, arg...)
+	c.ctx = ctx
+	c.Cancel = func() error { return c.Process.Kill() }
+	return c
+}

@@ -1,0 +1,385 @@
+package posix
+
+import (
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/servers/anon"
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// epoll is an epoll instance, see epoll(7).
+//
+// Lock order: mu, then a watched file's own locks and its Queue, then readyMu,
+// then the epoll's own Queue. Wake functions run under a file's Queue, so they
+// take readyMu only.
+type epoll struct {
+	vfs.Queue
+	node *anon.Node
+
+	mu    sync.Mutex
+	items map[epollKey]*epollItem
+
+	readyMu sync.Mutex
+	ready   []*epollItem // may have become ready, in order
+}
+
+// epollKey is what an item is known by: the number and the description that it
+// stood for when it was added.
+type epollKey struct {
+	fd   int
+	desc *Description
+}
+
+type epollItem struct {
+	ep     *epoll
+	key    epollKey
+	waiter vfs.Waiter
+
+	// Guarded by readyMu.
+	events uint32 // 0 when a one-shot item has fired
+	data   uint64
+	queued bool // in ready
+	gone   bool
+}
+
+const epollPrivate = unix.EPOLLET | unix.EPOLLONESHOT | unix.EPOLLEXCLUSIVE | unix.EPOLLWAKEUP
+
+func newEpoll(c *Creds) *epoll {
+	return &epoll{node: anon.New(anon.DevInode, 0o600, c.FSUID, c.FSGID), items: map[epollKey]*epollItem{}}
+}
+
+func (e *epoll) Node() vfs.Node { return e.node }
+func (e *epoll) IsStream() bool { return true }
+
+// Close forgets all items.
+func (e *epoll) Close() error {
+	e.mu.Lock()
+	items := e.items
+	e.items = map[epollKey]*epollItem{}
+	e.mu.Unlock()
+	for _, it := range items {
+		it.key.desc.forget(it)
+		it.detach()
+	}
+	return nil
+}
+
+// Poll reports whether epoll_wait would find something.
+func (e *epoll) Poll(mask vfs.Events) vfs.Events {
+	e.readyMu.Lock()
+	list := append([]*epollItem(nil), e.ready...)
+	e.readyMu.Unlock()
+	for _, it := range list {
+		if it.now() != 0 {
+			return mask & vfs.EventsIn
+		}
+	}
+	return 0
+}
+
+// now returns the events that an item has to report.
+func (it *epollItem) now() uint32 {
+	it.ep.readyMu.Lock()
+	want, gone := it.events, it.gone
+	it.ep.readyMu.Unlock()
+	if gone || want == 0 {
+		return 0
+	}
+	return uint32(vfs.Ready(it.key.desc.file, vfs.Events(want&^epollPrivate)|vfs.EventErr|vfs.EventHup))
+}
+
+// enqueue notes that an item may be ready, and tells the waiters.
+func (it *epollItem) enqueue() {
+	e := it.ep
+	e.readyMu.Lock()
+	add := !it.queued && !it.gone && it.events != 0
+	if add {
+		it.queued = true
+		e.ready = append(e.ready, it)
+	}
+	e.readyMu.Unlock()
+	if add {
+		e.Notify(vfs.EventsIn)
+	}
+}
+
+func (it *epollItem) detach() {
+	if p, ok := it.key.desc.file.(vfs.Pollable); ok {
+		p.Unwatch(&it.waiter)
+	}
+	it.ep.readyMu.Lock()
+	it.gone = true
+	it.ep.readyMu.Unlock()
+}
+
+// descriptionClosed is called when the description of an item is closed for
+// good: the item goes with it.
+func (it *epollItem) descriptionClosed() {
+	e := it.ep
+	e.mu.Lock()
+	delete(e.items, it.key)
+	e.mu.Unlock()
+	it.detach()
+}
+
+// set changes what an item waits for, and looks whether it is there already.
+func (it *epollItem) set(events uint32, data uint64) {
+	p, _ := it.key.desc.file.(vfs.Pollable)
+	if p != nil {
+		p.Unwatch(&it.waiter)
+	}
+	it.ep.readyMu.Lock()
+	it.events, it.data = events|unix.EPOLLERR|unix.EPOLLHUP, data
+	it.ep.readyMu.Unlock()
+	it.waiter = vfs.Waiter{
+		Mask: vfs.Events(events &^ epollPrivate),
+		Wake: func(*vfs.Waiter, vfs.Events) { it.enqueue() },
+	}
+	if p != nil {
+		p.Watch(&it.waiter)
+	}
+	if it.now() != 0 {
+		it.enqueue()
+	}
+}
+
+// collect returns up to limit events.
+func (e *epoll) collect(limit int) []abi.EpollEvent {
+	e.readyMu.Lock()
+	list := e.ready
+	e.ready = nil
+	// A notification that comes from here on enters the item again.
+	for _, it := range list {
+		it.queued = false
+	}
+	e.readyMu.Unlock()
+	var out []abi.EpollEvent
+	var again []*epollItem
+	for i, it := range list {
+		if len(out) == limit {
+			again = append(again, list[i:]...)
+			break
+		}
+		events := it.now()
+		if events == 0 {
+			continue
+		}
+		e.readyMu.Lock()
+		out = append(out, abi.EpollEvent{Events: events, Data: it.data})
+		switch {
+		case it.events&unix.EPOLLONESHOT != 0:
+			it.events = 0
+		case it.events&unix.EPOLLET == 0:
+			again = append(again, it)
+		}
+		e.readyMu.Unlock()
+	}
+	e.requeue(again, limit)
+	return out
+}
+
+// requeue enters items again: those that were not looked at, and level-triggered
+// ones, which stay until they are found not ready.
+func (e *epoll) requeue(items []*epollItem, limit int) {
+	if len(items) == 0 {
+		return
+	}
+	e.readyMu.Lock()
+	added := false
+	for _, it := range items {
+		if !it.queued && !it.gone {
+			it.queued, added = true, true
+			e.ready = append(e.ready, it)
+		}
+	}
+	e.readyMu.Unlock()
+	if added {
+		e.Notify(vfs.EventsIn) // another thread may sleep meanwhile
+	}
+}
+
+// nested returns how deep epolls are nested in e, and whether target is there.
+func (e *epoll) nested(target *epoll, depth int) (int, bool) {
+	if e == target {
+		return depth, true
+	}
+	if depth > 6 {
+		return depth, false
+	}
+	e.mu.Lock()
+	var inner []*epoll
+	for k := range e.items {
+		if x, ok := k.desc.file.(*epoll); ok {
+			inner = append(inner, x)
+		}
+	}
+	e.mu.Unlock()
+	deepest := depth
+	for _, x := range inner {
+		d, found := x.nested(target, depth+1)
+		if found {
+			return d, true
+		}
+		deepest = max(deepest, d)
+	}
+	return deepest, false
+}
+
+func sysEpollCreate1(t *Task, a *Args) (uint64, error) {
+	if a.Int(0)&^unix.EPOLL_CLOEXEC != 0 {
+		return 0, syscall.EINVAL
+	}
+	return t.install(newEpoll(t.creds.Load()), unix.O_RDWR, a.Int(0)&unix.EPOLL_CLOEXEC != 0)
+}
+
+func sysEpollCreate(t *Task, a *Args) (uint64, error) {
+	if a.Int(0) <= 0 {
+		return 0, syscall.EINVAL
+	}
+	return t.install(newEpoll(t.creds.Load()), unix.O_RDWR, false)
+}
+
+func sysEpollCtl(t *Task, a *Args) (uint64, error) {
+	op, fd := a.Int(1), a.Int(2)
+	var ev abi.EpollEvent
+	if op != unix.EPOLL_CTL_DEL {
+		var b [12]byte
+		if err := t.copyIn(a[3], b[:]); err != nil {
+			return 0, err
+		}
+		ev.Decode(b[:])
+	}
+	ed, err := t.fds.get(a.Int(0))
+	if err != nil {
+		return 0, err
+	}
+	defer ed.release()
+	d, err := t.fds.get(fd)
+	if err != nil {
+		return 0, err
+	}
+	defer d.release()
+	if _, ok := d.file.(vfs.Pollable); !ok {
+		return 0, syscall.EPERM
+	}
+	e, ok := ed.file.(*epoll)
+	if !ok || d.file == ed.file {
+		return 0, syscall.EINVAL
+	}
+	if ev.Events&unix.EPOLLEXCLUSIVE != 0 {
+		const allowed = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLERR | unix.EPOLLHUP | unix.EPOLLWAKEUP | unix.EPOLLET | unix.EPOLLEXCLUSIVE
+		_, nested := d.file.(*epoll)
+		if op == unix.EPOLL_CTL_MOD || nested || ev.Events&^allowed != 0 {
+			return 0, syscall.EINVAL
+		}
+	}
+	if inner, ok := d.file.(*epoll); ok && op == unix.EPOLL_CTL_ADD {
+		if depth, loop := inner.nested(e, 1); loop || depth > 5 {
+			return 0, syscall.ELOOP
+		}
+	}
+	return 0, e.control(op, epollKey{fd, d}, ev)
+}
+
+func (e *epoll) control(op int, key epollKey, ev abi.EpollEvent) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	it := e.items[key]
+	switch op {
+	case unix.EPOLL_CTL_ADD:
+		if it != nil {
+			return syscall.EEXIST
+		}
+		it = &epollItem{ep: e, key: key}
+		e.items[key] = it
+		key.desc.remember(it)
+		it.set(ev.Events, ev.Data)
+	case unix.EPOLL_CTL_MOD:
+		if it == nil {
+			return syscall.ENOENT
+		}
+		it.set(ev.Events, ev.Data)
+	case unix.EPOLL_CTL_DEL:
+		if it == nil {
+			return syscall.ENOENT
+		}
+		delete(e.items, key)
+		key.desc.forget(it)
+		it.detach()
+	default:
+		return syscall.EINVAL
+	}
+	return nil
+}
+
+func sysEpollWait(t *Task, a *Args) (uint64, error) {
+	return t.epollWait(a.Int(0), a[1], a.Int(2), millis(a.Int(3)))
+}
+
+func sysEpollPwait(t *Task, a *Args) (uint64, error) {
+	if err := t.setTempMask(a[4], a[5]); err != nil {
+		return 0, err
+	}
+	return t.epollWait(a.Int(0), a[1], a.Int(2), millis(a.Int(3)))
+}
+
+func sysEpollPwait2(t *Task, a *Args) (uint64, error) {
+	deadline, err := t.relativeDeadline(a[3])
+	if err != nil {
+		return 0, err
+	}
+	if err := t.setTempMask(a[4], a[5]); err != nil {
+		return 0, err
+	}
+	return t.epollWait(a.Int(0), a[1], a.Int(2), deadline)
+}
+
+func (t *Task) epollWait(fd int, at uint64, limit int, end pollEnd) (uint64, error) {
+	d, err := t.fds.get(fd)
+	if err != nil {
+		return 0, err
+	}
+	defer d.release()
+	e, ok := d.file.(*epoll)
+	if !ok || limit <= 0 || limit > 1<<31/12 {
+		return 0, syscall.EINVAL
+	}
+	out := e.collect(limit)
+	if len(out) == 0 && !end.now {
+		out, err = t.epollSleep(e, limit, end.at)
+	}
+	if err != nil || len(out) == 0 {
+		return 0, err
+	}
+	buf := t.buffer(12 * len(out))
+	for i := range out {
+		out[i].Encode(buf[12*i:])
+	}
+	return uint64(len(out)), t.copyOut(at, buf)
+}
+
+func (t *Task) epollSleep(e *epoll, limit int, deadline time.Time) ([]abi.EpollEvent, error) {
+	w := vfs.Waiter{Mask: vfs.EventsIn, Wake: func(*vfs.Waiter, vfs.Events) { t.wakeUp() }}
+	e.Watch(&w)
+	defer e.Unwatch(&w)
+	for {
+		if out := e.collect(limit); len(out) > 0 {
+			return out, nil
+		}
+		if err := t.sleep(deadline); err == errTimeout {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+	}
+}
+
+var _ interface {
+	vfs.Pollable
+	vfs.Streamer
+} = (*epoll)(nil)
+

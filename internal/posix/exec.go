@@ -1,0 +1,206 @@
+package posix
+
+import (
+	"bytes"
+	"encoding/binary"
+	"path"
+	"syscall"
+
+	"github.com/hati-os/hati/internal/loader"
+	"github.com/hati-os/hati/internal/machine"
+	"golang.org/x/sys/unix"
+)
+
+var execCalls = calls{
+	unix.SYS_EXECVE:   {fn: sysExecve, blocks: killable},
+	unix.SYS_EXECVEAT: {fn: sysExecveat, blocks: killable},
+}
+
+func sysExecve(t *Task, a *Args) (uint64, error) {
+	return t.execve(unix.AT_FDCWD, a[0], a[1], a[2], 0)
+}
+
+func sysExecveat(t *Task, a *Args) (uint64, error) {
+	flags := a.Int(4)
+	if flags&^(unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW) != 0 {
+		return 0, syscall.EINVAL
+	}
+	return t.execve(a.Int(0), a[1], a[2], a[3], flags)
+}
+
+func (t *Task) execve(dirfd int, nameAt, argvAt, envpAt uint64, flags int) (uint64, error) {
+	name, err := t.copyInPath(nameAt)
+	if err != nil {
+		return 0, err
+	}
+	budget := loader.ArgLimit(t.proc.limit(unix.RLIMIT_STACK))
+	argv, err := t.copyInStrings(argvAt, &budget)
+	if err != nil {
+		return 0, err
+	}
+	envp, err := t.copyInStrings(envpAt, &budget)
+	if err != nil {
+		return 0, err
+	}
+	p, err := t.load(&program{dirfd: dirfd, name: name, flags: flags, argv: argv, envp: envp})
+	if err != nil {
+		return 0, err
+	}
+	if err := t.become(p); err != nil {
+		p.mem.release(t.k, p.thread)
+		return 0, err
+	}
+	return 0, nil
+}
+
+// copyInStrings copies a NULL-terminated array of strings within a budget of
+// bytes, of which each pointer takes 8.
+func (t *Task) copyInStrings(at uint64, budget *uint64) ([]string, error) {
+	var list []string
+	if at == 0 {
+		return nil, nil
+	}
+	var page [512]byte
+	for {
+		n := min(len(page), int(4096-at%4096)&^7)
+		if n == 0 {
+			n = 8
+		}
+		if err := t.copyIn(at, page[:n]); err != nil {
+			return nil, err
+		}
+		for i := 0; i < n; i += 8 {
+			ptr := binary.LittleEndian.Uint64(page[i:])
+			if ptr == 0 {
+				return list, nil
+			}
+			s, err := t.copyInString(ptr, loader.MaxArgLen, syscall.E2BIG)
+			if err != nil {
+				return nil, err
+			}
+			if need := uint64(len(s) + 9); need > *budget {
+				return nil, syscall.E2BIG
+			} else {
+				*budget -= need
+			}
+			list = append(list, s)
+		}
+		at += uint64(n)
+	}
+}
+
+// become makes the task run the program. Until its other threads have ended it
+// can fail; then it cannot.
+func (t *Task) become(p *program) error {
+	if err := t.killSiblings(); err != nil {
+		return err
+	}
+	t.leaveMemory()
+	old, oldThread := t.mem, t.thread
+	t.fds = t.fds.unshareForExec()
+	t.k.mu.Lock()
+	t.takeOverLeader()
+	t.thread, t.mem = p.thread, p.mem
+	t.execSignals()
+	t.proc.execed = true
+	t.proc.releaseVfork()
+	t.k.mu.Unlock()
+	t.setComm(p.comm)
+	t.proc.host.exe.Store(&p.exe)
+	old.release(t.k, oldThread)
+	return nil
+}
+
+// leaveMemory does what is due when a thread stops using its memory while
+// others go on: see set_tid_address(2).
+func (t *Task) leaveMemory() {
+	if t.clearTID != 0 && t.mem.shared() {
+		if t.copyOutUint32(t.clearTID, 0) == nil {
+			t.thread.Do1(unix.SYS_FUTEX, t.clearTID, unix.FUTEX_WAKE, 1)
+		}
+	}
+	t.clearTID, t.robustList = 0, 0
+}
+
+// takeOverLeader gives the task the process's id: a thread other than the first
+// called execve. k.mu is held.
+func (t *Task) takeOverLeader() {
+	p := t.proc
+	if p.leader == t {
+		return
+	}
+	delete(t.k.tasks, t.tid)
+	delete(p.tasks, t.tid)
+	t.tid, p.leader = p.pid, t
+	t.k.tasks[t.tid] = t
+	p.tasks[t.tid] = t
+}
+
+// program is a program on its way into memory.
+type program struct {
+	dirfd int
+	name  string
+	flags int
+	argv  []string
+	envp  []string
+
+	exe    Path
+	comm   string
+	thread *machine.Thread
+	mem    *Memory
+}
+
+// StartSpec says what the first program of a box is, or another one that is
+// not the child of a guest.
+type StartSpec struct {
+	Path  string
+	Argv  []string
+	Env   []string
+	Dir   string
+	Creds Creds
+	FDs   *FDTable
+}
+
+// Start runs a program as a child of process 1.
+func (k *Kernel) Start(s StartSpec) (*Process, error) {
+	t := &Task{k: k, wake: make(chan struct{}, 1), ctx: &taskContext{}}
+	t.creds.Store(&s.Creds)
+	t.fds = s.FDs
+	t.setComm(path.Base(s.Path))
+	var err error
+	if t.fs, err = k.newFSContext(t, s.Dir); err != nil {
+		return nil, err
+	}
+	c := &cloneArgs{exitSignal: int(unix.SIGCHLD)}
+	first := &Task{k: k, proc: k.init}
+	if err := k.enroll(t, first, c); err != nil {
+		return nil, err
+	}
+	k.mu.Lock()
+	t.proc.newSession()
+	k.mu.Unlock()
+	p, err := t.load(&program{dirfd: unix.AT_FDCWD, name: s.Path, argv: s.Argv, envp: s.Env})
+	if err != nil {
+		k.unenroll(t)
+		return nil, err
+	}
+	t.thread, t.mem = p.thread, p.mem
+	t.setComm(p.comm)
+	t.proc.host.exe.Store(&p.exe)
+	t.proc.execed = true
+	proc := t.proc
+	if err := k.launch(t, first); err != nil {
+		return nil, err
+	}
+	return proc, nil
+}
+
+// isScript reads the beginning of a file, for "#!".
+func scriptHead(r readerAt) ([]byte, error) {
+	var head [loader.ScriptHead]byte
+	n, err := r.ReadAt(head[:], 0)
+	if err != nil && n == 0 && !isEOF(err) {
+		return nil, err
+	}
+	return bytes.Clone(head[:n]), nil
+}

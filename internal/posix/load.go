@@ -1,0 +1,358 @@
+package posix
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"sync"
+	"syscall"
+
+	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/loader"
+	"github.com/hati-os/hati/internal/machine"
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// Where programs are put, as Linux does: position independent ones with an
+// interpreter two thirds up, everything else where the host finds room.
+const (
+	pieBase    = 0x555555554000
+	pieSpread  = 1 << 40
+	stackGuard = 1 << 20
+	stackMax   = 1 << 30
+)
+
+// readerAt reads a file of a server.
+type readerAt struct {
+	ctx context.Context
+	f   vfs.File
+}
+
+func (r readerAt) ReadAt(p []byte, off int64) (int, error) {
+	n := 0
+	for n < len(p) {
+		m, err := vfs.Read(r.ctx, r.f, p[n:], off+int64(n))
+		if err != nil {
+			return n, err
+		}
+		if m == 0 {
+			return n, io.EOF
+		}
+		n += m
+	}
+	return n, nil
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+// load makes an address space with the program in it.
+func (t *Task) load(p *program) (*program, error) {
+	exe, f, err := t.resolveScripts(p)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	p.exe = exe
+	img, err := parseFile(t, f, loader.Parse)
+	if err != nil {
+		return nil, err
+	}
+	var interp *loader.Image
+	var interpFile vfs.File
+	var interpPath Path
+	if img.Interp != "" {
+		if interpPath, interpFile, err = t.openExec(unix.AT_FDCWD, img.Interp, 0); err != nil {
+			return nil, err
+		}
+		defer interpFile.Close()
+		if interp, err = parseFile(t, interpFile, loader.ParseInterp); err != nil {
+			return nil, err
+		}
+	}
+	th, err := t.k.machine.NewThread()
+	if err != nil {
+		t.k.logf("execve %s: %v", p.name, err)
+		return nil, syscall.EAGAIN
+	}
+	p.thread, p.mem = th, newMemory(th.Space())
+	if err := t.fill(p, img, f, interp, interpFile, interpPath); err != nil {
+		p.mem.release(t.k, th)
+		return nil, err
+	}
+	return p, nil
+}
+
+func parseFile(t *Task, f vfs.File, parse func(io.ReaderAt, int64) (*loader.Image, error)) (*loader.Image, error) {
+	a, err := f.Node().Stat(t.context())
+	if err != nil {
+		return nil, err
+	}
+	return parse(readerAt{t.context(), f}, a.Size)
+}
+
+// resolveScripts opens the program, or the interpreter that its "#!" line names.
+func (t *Task) resolveScripts(p *program) (Path, vfs.File, error) {
+	dirfd, name, flags := p.dirfd, p.name, p.flags
+	for depth := 0; ; depth++ {
+		exe, f, err := t.openExec(dirfd, name, flags)
+		if err != nil {
+			return Path{}, nil, err
+		}
+		if depth == 0 {
+			p.comm = path.Base(name)
+			if name == "" {
+				p.comm = path.Base(exe.String())
+			}
+		}
+		head, err := scriptHead(readerAt{t.context(), f})
+		if err != nil {
+			f.Close()
+			return Path{}, nil, err
+		}
+		interp, args, ok, err := loader.Script(head)
+		if !ok && err == nil {
+			return exe, f, nil
+		}
+		f.Close()
+		if err != nil {
+			return Path{}, nil, err
+		}
+		if depth == loader.MaxInterpreters {
+			return Path{}, nil, syscall.ELOOP
+		}
+		script := name
+		if dirfd != unix.AT_FDCWD && !path.IsAbs(name) {
+			script = fmt.Sprintf("/dev/fd/%d", dirfd)
+			if name != "" {
+				script += "/" + name
+			}
+		}
+		argv := append([]string{interp}, args...)
+		argv = append(argv, script)
+		if len(p.argv) > 0 {
+			argv = append(argv, p.argv[1:]...)
+		}
+		p.argv = argv
+		dirfd, name, flags = unix.AT_FDCWD, interp, 0
+	}
+}
+
+// fill maps the program and its interpreter, and builds the stack.
+func (t *Task) fill(p *program, img *loader.Image, f vfs.File, interp *loader.Image, interpFile vfs.File, interpPath Path) error {
+	th := p.thread
+	var bias, interpBias uint64
+	var err error
+	if img.Dyn {
+		if interp != nil {
+			bias = img.BiasFor(pieBase + randomPages(pieSpread))
+		} else if bias, err = findRoom(th, img); err != nil {
+			return err
+		}
+	}
+	if interp != nil {
+		if interpBias, err = findRoom(th, interp); err != nil {
+			return err
+		}
+	}
+	plan, err := loader.NewPlan(img, bias, interp, interpBias)
+	if err != nil {
+		return err
+	}
+	if err := p.mapOps(t, plan, f, interpFile, interpPath); err != nil {
+		return err
+	}
+	p.mem.brkStart = plan.Brk
+	if plan.BrkAway {
+		p.mem.brkStart = pieBase + randomPages(pieSpread)
+	}
+	p.mem.brkStart += randomPages(32 << 20)
+	p.mem.brk = p.mem.brkStart
+	return t.buildStack(p, plan)
+}
+
+// findRoom reserves addresses for a position independent image and returns the
+// bias that puts it there.
+func findRoom(th *machine.Thread, img *loader.Image) (uint64, error) {
+	low, high := img.Span()
+	if !img.Dyn {
+		return 0, nil
+	}
+	at, err := th.Do1(unix.SYS_MMAP, 0, high-low+img.Align, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE, ^uint64(0), 0)
+	if err != nil {
+		return 0, syscall.ENOMEM
+	}
+	if _, err := th.Do1(unix.SYS_MUNMAP, at, high-low+img.Align); err != nil {
+		return 0, syscall.ENOMEM
+	}
+	return img.BiasFor(at + img.Align - abi.PageSize), nil
+}
+
+// mapOps makes the plan's mappings, all those of one file with one crossing.
+func (p *program) mapOps(t *Task, plan *loader.Plan, f, interpFile vfs.File, interpPath Path) error {
+	for i := 0; i < len(plan.Ops); {
+		from := plan.Ops[i].From
+		j := i
+		for j < len(plan.Ops) && (plan.Ops[j].From == from || plan.Ops[j].From == loader.Anonymous) {
+			if from == loader.Anonymous {
+				from = plan.Ops[j].From
+			}
+			j++
+		}
+		file, name := f, p.exe
+		if from == loader.InterpFile {
+			file, name = interpFile, interpPath
+		}
+		if err := p.mapGroup(t, plan.Ops[i:j], file, name); err != nil {
+			return err
+		}
+		i = j
+	}
+	zeros := make([]byte, abi.PageSize)
+	for _, o := range plan.Ops {
+		if o.ZeroLen > 0 {
+			if _, err := p.mem.space.Write(o.Zero, zeros[:o.ZeroLen]); err != nil {
+				return syscall.ENOEXEC
+			}
+		}
+	}
+	return nil
+}
+
+func (p *program) mapGroup(t *Task, ops []loader.Op, f vfs.File, name Path) error {
+	const base = unix.MAP_PRIVATE | unix.MAP_FIXED
+	m, err := vfs.Mapping{FD: -1}, error(nil)
+	if mp, ok := f.(vfs.Mapper); ok {
+		if m, err = mp.Map(t.context(), unix.PROT_READ|unix.PROT_EXEC, false); err != nil {
+			return err
+		}
+		if m.Release != nil {
+			defer m.Release()
+		}
+		var st unix.Stat_t
+		if unix.Fstat(m.FD, &st) == nil {
+			p.mem.setName(hostObject{st.Dev, st.Ino}, name.String())
+		}
+	}
+	c := make([]machine.Call, len(ops))
+	for i, o := range ops {
+		c[i] = machine.Call{NR: unix.SYS_MMAP, Args: [6]uint64{o.Addr, o.Len, uint64(o.Prot), base | unix.MAP_ANONYMOUS, ^uint64(0), 0}}
+		if o.From == loader.Anonymous {
+			continue
+		}
+		if m.FD >= 0 {
+			c[i].Args[3], c[i].Args[4], c[i].Args[5] = base, machine.GuestFD, uint64(o.Off+m.Offset)
+		} else {
+			c[i].Args[2] = unix.PROT_READ | unix.PROT_WRITE
+		}
+	}
+	if m.FD >= 0 {
+		err = p.thread.DoWithFD(m.FD, c)
+	} else {
+		err = p.thread.Do(c)
+	}
+	if err != nil {
+		return syscall.EAGAIN
+	}
+	for i := range c {
+		if _, err := hostResult(c[i].Ret); err != nil {
+			return err
+		}
+		if m.FD < 0 && ops[i].From != loader.Anonymous {
+			if err := p.copySegment(t, f, ops[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// copySegment fills a segment of a file that cannot be mapped.
+func (p *program) copySegment(t *Task, f vfs.File, o loader.Op) error {
+	buf := t.buffer(128 << 10)
+	for done := uint64(0); done < o.Len; {
+		n, err := vfs.Read(t.context(), f, buf[:min(uint64(len(buf)), o.Len-done)], o.Off+int64(done))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
+		}
+		if _, err := p.mem.space.Write(o.Addr+done, buf[:n]); err != nil {
+			return syscall.ENOMEM
+		}
+		done += uint64(n)
+	}
+	_, err := p.thread.Do1(unix.SYS_MPROTECT, o.Addr, o.Len, uint64(o.Prot))
+	return err
+}
+
+// buildStack maps the stack, fills it, and sets the registers.
+func (t *Task) buildStack(p *program, plan *loader.Plan) error {
+	limit := t.proc.limit(unix.RLIMIT_STACK)
+	size := pageUp(min(max(limit, 256<<10), stackMax))
+	prot := uint64(unix.PROT_READ | unix.PROT_WRITE)
+	if plan.ExecStack {
+		prot |= unix.PROT_EXEC
+	}
+	at, err := p.thread.Do1(unix.SYS_MMAP, 0, size+stackGuard, unix.PROT_NONE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_STACK, ^uint64(0), 0)
+	if err == nil {
+		_, err = p.thread.Do1(unix.SYS_MPROTECT, at+stackGuard, size, prot)
+	}
+	if err != nil {
+		return syscall.ENOMEM
+	}
+	m := p.mem
+	m.stackStart, m.stackEnd = at+stackGuard, at+stackGuard+size
+	c := t.creds.Load()
+	in := &loader.StackInput{Argv: p.argv, Envp: p.envp, Path: p.name, Limit: limit}
+	rand.Read(in.Random[:])
+	host := hostAux()
+	in.Aux = loader.Aux{
+		SysinfoEhdr: t.k.machine.VDSO(), Minsigstksz: host[abi.AT_MINSIGSTKSZ],
+		Hwcap: host[abi.AT_HWCAP], Hwcap2: host[abi.AT_HWCAP2],
+		Phdr: plan.Phdr, Phnum: plan.Phnum, Base: plan.Base, Entry: plan.Entry,
+		UID: c.UID, EUID: c.EUID, GID: c.GID, EGID: c.EGID,
+		RseqFeatureSize: host[abi.AT_RSEQ_FEATURE_SIZE], RseqAlign: host[abi.AT_RSEQ_ALIGN],
+	}
+	top := m.stackEnd - randomPages(1<<20)&^15
+	s, err := loader.Stack(top, in)
+	if err != nil {
+		return err
+	}
+	if s.SP < m.stackStart {
+		return syscall.E2BIG
+	}
+	if _, err := m.space.Write(s.SP, s.Data); err != nil {
+		return syscall.ENOMEM
+	}
+	m.argStart, m.argEnd, m.envStart, m.envEnd = s.ArgStart, s.ArgEnd, s.EnvStart, s.EnvEnd
+	m.auxv = s.Data[s.AuxStart-s.SP : s.AuxEnd-s.SP]
+	p.thread.Regs.RIP, p.thread.Regs.RSP = plan.Start, s.SP
+	p.thread.SetDirty()
+	return nil
+}
+
+// hostAux is the auxiliary vector that the host gave to this process: what it
+// says of the processor holds for guests, too.
+var hostAux = sync.OnceValue(func() map[uint64]uint64 {
+	b, err := os.ReadFile("/proc/self/auxv")
+	aux := map[uint64]uint64{}
+	for ; err == nil && len(b) >= 16; b = b[16:] {
+		aux[binary.LittleEndian.Uint64(b)] = binary.LittleEndian.Uint64(b[8:])
+	}
+	return aux
+})
+
+// randomPages returns a random multiple of the page below limit.
+func randomPages(limit uint64) uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.LittleEndian.Uint64(b[:]) % limit &^ (abi.PageSize - 1)
+}

@@ -1,0 +1,178 @@
+package hati
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/hati-os/hati/internal/posix"
+	"github.com/hati-os/hati/internal/servers/dev"
+	"github.com/hati-os/hati/internal/servers/host"
+	"github.com/hati-os/hati/internal/servers/iofs"
+	"github.com/hati-os/hati/internal/servers/overlay"
+	"github.com/hati-os/hati/internal/servers/tmp"
+	"github.com/hati-os/hati/vfs"
+)
+
+// Mount puts a server at a path. Make one with [HostDir], [Tmpfs], [GoFS] or
+// [Server].
+type Mount struct {
+	Path     string
+	ReadOnly bool
+	kind     string
+	source   string
+	open     func(b *Box) (vfs.FS, error)
+}
+
+// Mode says what becomes of writes to a mounted host directory.
+type Mode string
+
+// The modes of [HostDir].
+const (
+	ReadOnly  Mode = "ro"      // they fail
+	ReadWrite Mode = "rw"      // they go to the host
+	Overlay   Mode = "overlay" // they stay in the box and are gone with it
+)
+
+// HostDir mounts a directory, or a file, of the host at path.
+func HostDir(source, path string, mode Mode) Mount {
+	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, open: func(b *Box) (vfs.FS, error) {
+		h, err := host.New(source, host.Options{ReadOnly: mode != ReadWrite})
+		if err != nil {
+			return nil, err
+		}
+		b.servers = append(b.servers, h.Close)
+		if mode != Overlay {
+			return h, nil
+		}
+		return overlay.New(tmp.New(tmp.Options{Mode: 0o755}), h, overlay.Options{})
+	}}
+}
+
+// Tmpfs mounts an empty file system in memory.
+func Tmpfs(path string) Mount {
+	return Mount{Path: path, kind: "tmpfs", source: "tmpfs", open: func(b *Box) (vfs.FS, error) {
+		return tmp.New(tmp.Options{}), nil
+	}}
+}
+
+// GoFS mounts an io/fs file system, read-only.
+func GoFS(fsys fs.FS, path string) Mount {
+	return Mount{Path: path, ReadOnly: true, kind: "iofs", source: "iofs", open: func(*Box) (vfs.FS, error) {
+		return iofs.New(fsys), nil
+	}}
+}
+
+// Server mounts any server.
+func Server(server vfs.FS, path string) Mount {
+	return Mount{Path: path, kind: "vfs", source: "vfs", open: func(*Box) (vfs.FS, error) { return server, nil }}
+}
+
+// ParseMount reads a mount as the command line writes it: SRC:DST[:ro|rw|overlay].
+// Without a mode it is read-only. DST must be absolute; SRC must exist.
+func ParseMount(s string) (Mount, error) {
+	parts := strings.Split(s, ":")
+	mode := ReadOnly
+	switch {
+	case len(parts) == 3:
+		mode = Mode(parts[2])
+		if mode != ReadOnly && mode != ReadWrite && mode != Overlay {
+			return Mount{}, fmt.Errorf("mount %q: mode %q is none of ro, rw, overlay", s, parts[2])
+		}
+	case len(parts) != 2:
+		return Mount{}, fmt.Errorf("mount %q: want SRC:DST[:ro|rw|overlay]", s)
+	}
+	src, dst := parts[0], parts[1]
+	if src == "" || !path.IsAbs(dst) {
+		return Mount{}, fmt.Errorf("mount %q: the source must not be empty and the place must be an absolute path", s)
+	}
+	abs, err := filepath.Abs(src)
+	if err != nil {
+		return Mount{}, fmt.Errorf("mount %q: %w", s, err)
+	}
+	if _, err := os.Stat(abs); err != nil {
+		return Mount{}, fmt.Errorf("mount %q: %w", s, err)
+	}
+	return HostDir(abs, path.Clean(dst), mode), nil
+}
+
+// system makes the servers and the configuration of the POSIX server.
+func (b *Box) system(c *Config) (*posix.Config, error) {
+	pc := &posix.Config{Hostname: c.Hostname}
+	if pc.Hostname == "" {
+		pc.Hostname, _ = os.Hostname()
+	}
+	if c.Log != nil {
+		pc.Log = func(format string, args ...any) { c.Log.Warn(fmt.Sprintf(format, args...)) }
+	}
+	if c.Trace != nil {
+		pc.Trace = posix.NewTracer(c.Trace)
+	}
+	var err error
+	if pc.Root, err = b.root(c); err != nil {
+		return nil, err
+	}
+	devices := dev.New(dev.Options{TTY: posix.TTYDevice})
+	pc.Devices = devices.Registry()
+	pc.Mounts = []posix.MountSpec{
+		{Path: "/tmp", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
+		{Path: "/dev", FS: devices, Source: "devtmpfs", Type: "devtmpfs"},
+		{Path: "/dev/shm", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
+		{Path: "/proc", Proc: true, Source: "proc", Type: "proc"},
+	}
+	for _, m := range c.Mounts {
+		if m.open == nil || !path.IsAbs(m.Path) {
+			return nil, fmt.Errorf("mount at %q: the place must be an absolute path", m.Path)
+		}
+		server, err := m.open(b)
+		if err != nil {
+			return nil, fmt.Errorf("mount %s at %s: %w", m.source, m.Path, err)
+		}
+		spec := posix.MountSpec{Path: path.Clean(m.Path), FS: server, Source: m.source, Type: m.kind, ReadOnly: m.ReadOnly}
+		pc.Mounts = append(pc.Mounts, spec)
+	}
+	return pc, nil
+}
+
+// root makes what is shown as /.
+func (b *Box) root(c *Config) (vfs.FS, error) {
+	if c.RootFS != nil {
+		return c.RootFS, nil
+	}
+	dir := c.Root
+	if dir == "" {
+		dir = "/"
+	}
+	var hidden []string
+	if !c.ShowSecrets {
+		hidden = secretPaths(dir)
+	}
+	lower, err := host.New(dir, host.Options{ReadOnly: true, Hidden: hidden})
+	if err != nil {
+		return nil, err
+	}
+	b.servers = append(b.servers, lower.Close)
+	return overlay.New(tmp.New(tmp.Options{Mode: 0o755}), lower, overlay.Options{})
+}
+
+// secretPaths are the places of secrets, in the tree below root, of the current
+// user and of all users with a home directory.
+func secretPaths(root string) []string {
+	homes := map[string]bool{"/root": true}
+	if h, err := os.UserHomeDir(); err == nil {
+		homes[h] = true
+	}
+	if entries, err := os.ReadDir(filepath.Join(root, "home")); err == nil {
+		for _, e := range entries {
+			homes["/home/"+e.Name()] = true
+		}
+	}
+	var all []string
+	for h := range homes {
+		all = append(all, host.SecretPaths(h)...)
+	}
+	return all
+}
