@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -34,24 +34,24 @@ func (s *secrets) has(st *unix.Statx_t) bool {
 // hide makes the paths of list, which are below root, hidden.
 func (f *FS) hide(root string, list []string) error {
 	s := &secrets{tree: &hidden{}, ids: make(map[key]unix.StatxTimestamp)}
-	base, err := filepath.EvalSymlinks(root)
+	base, err := filepath.Abs(root)
 	if err != nil {
 		return err
 	}
+	r := resolver{}
+	base, _ = r.resolve("/", base, 0)
 	for _, name := range list {
 		if !filepath.IsAbs(name) || filepath.Clean(name) == "/" {
 			return fmt.Errorf("hide %q: not the absolute path of something below: %w", name, syscall.EINVAL)
 		}
-		s.tree.add(filepath.Clean(name))
-		real, err := resolve(filepath.Join(base, name))
-		if err != nil {
-			return fmt.Errorf("hide %q: %w", name, err)
-		}
+		name = filepath.Clean(name)
+		s.tree.add(name)
+		real, exists := r.resolve(base, name[1:], 0)
 		if rel, err := filepath.Rel(base, real); err == nil && filepath.IsLocal(rel) && rel != "." {
 			s.tree.add("/" + rel)
 		}
 		var st unix.Statx_t
-		if statx(unix.AT_FDCWD, real, 0, &st) == nil && !f.root.is(&st) {
+		if exists && statx(unix.AT_FDCWD, real, unix.AT_SYMLINK_NOFOLLOW, &st) == nil && !f.root.is(&st) {
 			s.ids[keyOf(&st)] = st.Btime
 		}
 	}
@@ -61,21 +61,50 @@ func (f *FS) hide(root string, list []string) error {
 	return nil
 }
 
-// resolve follows the symbolic links of the part of name that exists.
-func resolve(name string) (string, error) {
-	real, err := filepath.EvalSymlinks(name)
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ELOOP) {
-			return name, nil // nor can the guest get past it
+// resolver finds where paths really lead, those that lead nowhere yet too. It
+// remembers answers: there are hundreds of hidden paths, most with few parents.
+type resolver map[string]resolved
+
+type resolved struct {
+	path   string
+	exists bool
+}
+
+// resolve follows the symbolic links of name, which starts in the real path
+// dir; links is how many have been followed.
+func (r resolver) resolve(dir, name string, links int) (path string, exists bool) {
+	at := resolved{dir, true}
+	if filepath.IsAbs(name) {
+		at.path = "/"
+	}
+	for _, c := range strings.Split(name, "/") {
+		switch c {
+		case "", ".":
+			continue
+		case "..":
+			at.path = filepath.Dir(at.path)
+			continue
 		}
-		return real, err
+		next := filepath.Join(at.path, c)
+		if !at.exists {
+			at.path = next
+			continue
+		}
+		known, ok := r[next]
+		if !ok {
+			known = resolved{next, true}
+			target, err := os.Readlink(next)
+			switch {
+			case err == nil && links < 40:
+				known.path, known.exists = r.resolve(at.path, target, links+1)
+			case !errors.Is(err, syscall.EINVAL): // EINVAL: there, and no link
+				known.exists = false
+			}
+			r[next] = known
+		}
+		at = known
 	}
-	dir, last := filepath.Split(strings.TrimSuffix(name, "/"))
-	if dir == "" || dir == name {
-		return name, nil
-	}
-	real, err = resolve(strings.TrimSuffix(dir, "/") + "/.")
-	return filepath.Join(real, last), err
+	return at.path, at.exists
 }
 
 func (h *hidden) add(name string) {
