@@ -1,0 +1,57 @@
+package lane
+
+import "time"
+
+// Limits of what a lane can be made of. A peer that asks for more is refused.
+const (
+	MaxSlots   = 4096
+	MaxArena   = 1 << 30
+	MaxObjects = 16      // objects in one message
+	InlineData = 1 << 10 // bytes that travel in a slot's own room, each way
+)
+
+// Config describes a lane. The zero Config is usable.
+type Config struct {
+	// Slots is the number of requests under way in each direction; further
+	// callers wait. Rounded up to a multiple of 64; 256 when 0.
+	Slots int
+	// Arena bounds the bytes under way in each direction: requests and room for
+	// their replies beyond InlineData. Memory is taken when first used. Rounded
+	// up to pages; 16 MiB when 0.
+	Arena int
+	// Grace is how long a server may take to acknowledge a cancel before the call
+	// returns in doubt; 1 s when 0. A kill never waits.
+	Grace time.Duration
+	// Causes are the errors for the causes at this end.
+	Causes Causes
+	// Protocol and Version must be equal at both ends of a connection that is
+	// dialled; "" and 0 when the protocol is settled otherwise.
+	Protocol string
+	Version  uint32
+	// Name appears in listings of pending operations.
+	Name string
+
+	// steps, for tests, is called at named steps of a call.
+	steps func(step string)
+}
+
+func (c Config) withDefaults() Config {
+	if c.Slots <= 0 {
+		c.Slots = 256
+	}
+	c.Slots = min((c.Slots+63)&^63, MaxSlots)
+	if c.Arena <= 0 {
+		c.Arena = 16 << 20
+	}
+	c.Arena = min((c.Arena+arenaUnit-1)&^(arenaUnit-1), MaxArena)
+	if c.Grace <= 0 {
+		c.Grace = time.Second
+	}
+	return c
+}
+
+func (c *Config) step(name string) {
+	if c.steps != nil {
+		c.steps(name)
+	}
+}

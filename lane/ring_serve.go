@@ -1,0 +1,482 @@
+package lane
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// server is the answering side of a half.
+type server struct {
+	r *ring
+	m []byte // the half's memory
+
+	mu      sync.Mutex // all that follows
+	head    uint64
+	active  []*Request // by slot; made with the first request
+	running int        // handlers under way, or requests out with Recv
+	held    int        // bytes of requests under way
+	handler Handler
+	opts    ServeOptions
+	recv    []chan struct{} // Recv calls that wait
+	closing error           // no more requests are started
+	stalled bool            // requests were left in the ring
+
+	notes []*Request // notes under way, in order; the first is being handled
+	idle  chan struct{}
+}
+
+// slotCopy is a request's slot, read once.
+type slotCopy struct {
+	i        int
+	gen      uint64
+	deadline int64
+	op       uint32
+	note     bool
+	objects  int
+	part     [4]span // request data, request bulk, room for data, room for bulk
+}
+
+func (s *server) init(r *ring, half []byte) {
+	s.r, s.m = r, half
+	word(half, ctlSleep).Store(1)
+}
+
+func (s *server) field(i, f int) int { return s.r.lay.slot + i*slotSize + f }
+
+// work handles cancels first, then starts what was posted, and asks for a bell
+// before it returns. It never blocks.
+func (s *server) work() {
+	sleep := word(s.m, ctlSleep)
+	for range 4 {
+		s.cancels()
+		s.start()
+		sleep.Store(1)
+		if !anyBit(s.m, ctlCancels, s.r.lay.slots) && !s.startable() {
+			return
+		}
+		sleep.Store(0)
+	}
+	hubAgain(s.r)
+}
+
+// startable reports whether something was posted that can be started now.
+func (s *server) startable() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.readyLocked() && (s.handler != nil || len(s.recv) > 0) && word(s.m, ctlTail).Load() != s.head
+}
+
+func (s *server) readyLocked() bool {
+	return s.closing == nil && !s.r.dead.Load() && s.running < s.limitLocked()
+}
+
+func (s *server) limitLocked() int {
+	if s.opts.Concurrency > 0 {
+		return min(s.opts.Concurrency, s.r.lay.slots)
+	}
+	return s.r.lay.slots
+}
+
+// start hands posted requests on, in order.
+func (s *server) start() {
+	for range s.r.lay.slots {
+		s.mu.Lock()
+		h, inline := s.handler, s.opts.Inline
+		if h == nil {
+			s.wakeRecvLocked()
+			s.mu.Unlock()
+			return
+		}
+		r := s.takeLocked()
+		s.mu.Unlock()
+		switch {
+		case r == nil:
+			return
+		case inline:
+			s.serve(r, h)
+		case r.IsNote:
+			s.queueNote(r, h)
+		default:
+			go s.serve(r, h)
+		}
+	}
+}
+
+func (s *server) wakeRecvLocked() {
+	if len(s.recv) > 0 && s.readyLocked() && word(s.m, ctlTail).Load() != s.head {
+		close(s.recv[0])
+		s.recv = s.recv[1:]
+	}
+}
+
+func (s *server) serve(r *Request, h Handler) {
+	err := s.load(r)
+	if err == nil {
+		err = r.ctx.Err() // cancelled before it was begun
+	}
+	if err == nil {
+		err = r.run(h)
+	}
+	s.complete(r, err)
+}
+
+// queueNote has notes handled one after the other, in order.
+func (s *server) queueNote(r *Request, h Handler) {
+	s.mu.Lock()
+	s.notes = append(s.notes, r)
+	first := len(s.notes) == 1
+	s.mu.Unlock()
+	if !first {
+		return
+	}
+	go func() {
+		for r != nil {
+			s.serve(r, h)
+			s.mu.Lock()
+			s.notes = s.notes[1:]
+			r = nil
+			if len(s.notes) > 0 {
+				r = s.notes[0]
+			} else {
+				s.notes = nil
+			}
+			s.mu.Unlock()
+		}
+	}()
+}
+
+// takeLocked claims the next request that was not withdrawn; nil when there is
+// none, or when no more may be started.
+func (s *server) takeLocked() *Request {
+	for s.readyLocked() {
+		tail := word(s.m, ctlTail).Load()
+		if tail == s.head {
+			s.stalled = false
+			return nil
+		}
+		if tail-s.head > uint64(s.r.lay.slots) {
+			s.broken()
+			return nil
+		}
+		e := word(s.m, s.r.lay.ring+int(s.head%uint64(s.r.lay.slots))*8).Load()
+		s.head++
+		i, gen := int(e&0xffff), e>>16
+		if i >= s.r.lay.slots {
+			s.broken()
+			return nil
+		}
+		if s.active == nil {
+			s.active = make([]*Request, s.r.lay.slots)
+		}
+		state := word(s.m, s.field(i, slotState))
+		if !slotClaim(state, gen) {
+			if !slotSettle(state, gen) {
+				s.broken()
+				return nil
+			}
+			s.settledUnstarted(i, gen)
+			continue
+		}
+		if s.active[i] != nil {
+			s.broken()
+			return nil
+		}
+		c, ok := s.copySlot(i, gen)
+		if !ok || !s.r.enter() {
+			s.broken()
+			return nil
+		}
+		return s.requestLocked(c)
+	}
+	s.stalled = true
+	return nil
+}
+
+// broken ends the lane; it is called with mu held, which fail takes.
+func (s *server) broken() { go s.r.fail(ErrProtocol) }
+
+// settledUnstarted closes what was sent ahead with a withdrawn request.
+func (s *server) settledUnstarted(i int, gen uint64) {
+	_, hi := unpack(word(s.m, s.field(i, slotOp)).Load())
+	if hi>>16 != 0 {
+		go func() {
+			if s.r.enter() {
+				s.r.dropObjects(fdKey{slot: uint16(i), gen: gen})
+				s.r.leave()
+			}
+		}()
+	}
+	s.finished(i)
+}
+
+// finished tells the requester that slot i is DONE or SETTLED.
+func (s *server) finished(i int) {
+	setBit(s.m, ctlDones, i)
+	if w := word(s.m, ctlWant); w.Load() != 0 && w.Swap(0) != 0 {
+		s.r.bell()
+	}
+}
+
+// copySlot reads a claimed slot once and checks the copy.
+func (s *server) copySlot(i int, gen uint64) (slotCopy, bool) {
+	c := slotCopy{i: i, gen: gen}
+	c.deadline = int64(word(s.m, s.field(i, slotTime)).Load())
+	op, hi := unpack(word(s.m, s.field(i, slotOp)).Load())
+	c.op, c.note, c.objects = op, hi&flagNote != 0, int(hi>>16)
+	if hi&0xffff&^flagNote != 0 || c.objects > MaxObjects || c.deadline < 0 {
+		return c, false
+	}
+	for k := range c.part {
+		off, n := unpack(word(s.m, s.field(i, slotReq+8*k)).Load())
+		if !inBounds(off, n, s.r.lay.dataLen) {
+			return c, false
+		}
+		c.part[k] = span{int(off), int(n)}
+	}
+	return c, true
+}
+
+// requestLocked makes a Request of a checked slot. The bytes it holds at a time
+// are bounded by what an honest requester has room for.
+func (s *server) requestLocked(c slotCopy) *Request {
+	r := newRequest(s.r.lane, c.deadline)
+	r.ring, r.slot, r.IsNote, r.Op = s, c, c.note, c.op
+	s.active[c.i] = r
+	s.running++
+	r.budget = c.part[0].n + c.part[1].n
+	s.held += r.budget
+	if s.held > s.r.lay.dataLen {
+		s.broken()
+		s.closing = ErrProtocol
+	}
+	if code := slotCancelled(word(s.m, s.field(c.i, slotCause)), c.gen); code != codeNone {
+		r.own.cancel(s.r.lane.cfg.Causes.err(code))
+	}
+	return r
+}
+
+// load copies the request out of shared memory; it runs outside of mu.
+func (s *server) load(r *Request) error {
+	c := &r.slot
+	r.Data = append(r.dataBuf[:0], s.bytes(c.part[0])...)
+	r.dataBuf = r.Data
+	r.Reply.Data = r.replyBuf[:0]
+	r.room = s.bytes(c.part[3])
+	if r.room == nil {
+		r.room = []byte{}
+	}
+	if c.part[1].n > 0 {
+		if s.opts.SharedBulk {
+			r.Bulk = s.bytes(c.part[1])
+		} else {
+			r.bulkBuf = getBuffer(c.part[1].n)
+			r.Bulk = r.bulkBuf[:copy(r.bulkBuf, s.bytes(c.part[1]))]
+		}
+	}
+	if c.objects > 0 {
+		var err error
+		r.Objects, err = s.r.takeObjects(fdKey{slot: uint16(c.i), gen: c.gen}, c.objects)
+		return err
+	}
+	return nil
+}
+
+func (s *server) bytes(p span) []byte {
+	return s.m[s.r.lay.data+p.off : s.r.lay.data+p.off+p.n : s.r.lay.data+p.off+p.n]
+}
+
+// cancels passes on the causes of requests whose cancel word changed. mu is held
+// so that the context is still this request's.
+func (s *server) cancels() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active == nil {
+		return
+	}
+	eachBit(s.m, ctlCancels, s.r.lay.slots, func(i int) {
+		if r := s.active[i]; r != nil {
+			if code := slotCancelled(word(s.m, s.field(i, slotCause)), r.slot.gen); code != codeNone {
+				r.own.cancel(s.r.lane.cfg.Causes.err(code))
+			}
+		}
+	})
+}
+
+// complete gives the request's outcome to the requester, or takes its effects
+// back when nobody is there to have it.
+func (s *server) complete(r *Request, err error) {
+	c := r.slot
+	state := word(s.m, s.field(c.i, slotState))
+	delivered := false
+	if !c.note && !s.r.dead.Load() {
+		delivered = s.reply(r, r.resultOf(err, &s.r.lane.cfg.Causes))
+	}
+	s.r.lane.cfg.step("complete")
+	s.mu.Lock()
+	s.active[c.i] = nil // before the slot can come round again
+	s.running--
+	s.held -= r.budget
+	stalled, inline := s.stalled, s.opts.Inline
+	if s.running == 0 && s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+	s.mu.Unlock()
+
+	switch {
+	case c.note:
+		slotNoteDone(state, c.gen)
+		closeObjects(r.Reply.Objects)
+	case delivered && slotComplete(state, c.gen):
+	default:
+		r.runUndo()
+		slotSettle(state, c.gen)
+	}
+	s.finished(c.i)
+	ring := s.r
+	r.recycle()
+	if stalled {
+		if inline {
+			hubAgain(ring)
+		} else {
+			s.start()
+		}
+	}
+	ring.leave()
+}
+
+// reply writes the outcome into the slot and sends its objects ahead of it.
+func (s *server) reply(r *Request, res result) bool {
+	c := &r.slot
+	data, bulk, objects := r.Reply.Data, r.Reply.Bulk, r.Reply.Objects
+	fits := true
+	if res.status == statusText {
+		data, bulk = []byte(res.text), nil
+		data = data[:min(len(data), c.part[2].n)]
+	}
+	if len(data) > c.part[2].n || len(bulk) > c.part[3].n || len(objects) > MaxObjects {
+		res, data, bulk, fits = result{status: statusDone, value: uint32(syscall.EMSGSIZE)}, nil, nil, false
+	}
+	copy(s.bytes(c.part[2]), data)
+	if room := s.bytes(c.part[3]); len(bulk) > 0 && &room[0] != &bulk[0] {
+		copy(room, bulk)
+	}
+	n := 0
+	if res.status != statusDone || res.value != 0 {
+		closeObjects(objects)
+	} else if len(objects) > 0 {
+		list, err := exportAll(objects)
+		n = len(list)
+		if err == nil {
+			err = s.r.sendObjects(context.Background(), fdKey{reply: true, slot: uint16(c.i), gen: c.gen}, list)
+		}
+		if err != nil {
+			return false
+		}
+	}
+	word(s.m, s.field(c.i, slotStatus)).Store(pack(res.status, res.value))
+	word(s.m, s.field(c.i, slotRepLens)).Store(pack(uint32(len(data)), uint32(len(bulk))))
+	word(s.m, s.field(c.i, slotRepObjs)).Store(uint64(n))
+	if !fits {
+		r.runUndo()
+	}
+	return true
+}
+
+// died cancels everything under way; nothing more is started.
+func (s *server) died(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closeLocked(why)
+}
+
+func (s *server) closeLocked(why error) {
+	if s.closing == nil {
+		s.closing = why
+	}
+	for _, r := range s.active {
+		if r != nil {
+			r.own.cancel(why)
+		}
+	}
+	for _, ch := range s.recv {
+		close(ch)
+	}
+	s.recv = nil
+}
+
+// shutdown cancels everything under way and waits until it has ended.
+func (s *server) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closeLocked(s.r.lane.cfg.Causes.err(codeShutdown))
+	if s.running == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	idle := s.idle
+	s.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// handle attaches a handler and starts what has been waiting.
+func (s *server) handle(h Handler, o ServeOptions) {
+	s.mu.Lock()
+	s.handler, s.opts = h, o
+	s.mu.Unlock()
+	s.r.ready(0)
+}
+
+// receive is Lane.Recv over a ring.
+func (s *server) receive(ctx context.Context) (*Request, error) {
+	for {
+		s.mu.Lock()
+		r := s.takeLocked()
+		if r != nil {
+			s.wakeRecvLocked()
+			s.mu.Unlock()
+			if err := s.load(r); err != nil {
+				s.complete(r, err)
+				continue
+			}
+			return r, nil
+		}
+		if s.closing != nil {
+			s.mu.Unlock()
+			if s.r.dead.Load() {
+				return nil, s.r.err
+			}
+			return nil, s.closing
+		}
+		wake := make(chan struct{})
+		s.recv = append(s.recv, wake)
+		s.mu.Unlock()
+		s.r.ready(0) // look once more, now that somebody waits
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			s.forget(wake)
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// forget undoes a wait; a wake-up that came meanwhile goes to the next.
+func (s *server) forget(wake chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.recv, wake); i >= 0 {
+		s.recv = slices.Delete(s.recv, i, i+1)
+		return
+	}
+	s.wakeRecvLocked()
+}
