@@ -1,36 +1,255 @@
 package posix
 
-type exitState struct{}
-type taskExit struct{}
-type limitTable struct{}
-type procClocks struct{}
-type group struct{}
+import (
+	"context"
+	"sync/atomic"
+	"syscall"
 
-// Creds are a thread's credentials. They are never changed, only replaced.
-type Creds struct {
-	UID, GID   uint32
-	EUID, EGID uint32
-	SUID, SGID uint32
-	FSUID      uint32
-	FSGID      uint32
-	Groups     []uint32
+	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+var exitCalls = calls{
+	unix.SYS_EXIT:       {fn: sysExit},
+	unix.SYS_EXIT_GROUP: {fn: sysExitGroup},
+	unix.SYS_WAIT4:      {fn: sysWait4, blocks: interruptible},
+	unix.SYS_WAITID:     {fn: sysWaitid, blocks: interruptible},
+}
+
+// exitState is what concerns a process's end. Kernel.mu guards it.
+type exitState struct {
+	exiting bool           // the whole process ends, with status
+	zombie  bool           // no thread runs any more
+	status  int32          // as wait4 gives it
+	signal  syscall.Signal // what the parent gets
+	serial  uint64         // processes made later have larger ones
+	ending  int            // threads that have begun to end
+
+	execing   *Task // waits in killSiblings
+	subreaper bool
+	creator   *Task // the parent's thread that made the process
+
+	done chan struct{} // closed at the end
+	ends vfs.Queue     // hears of the end: pidfd
+}
+
+// taskExit is what concerns a thread's end.
+type taskExit struct {
+	dying  atomic.Bool // set under k.mu: the thread is to end
+	status int32       // exit's argument
+	waits  bool        // k.mu: it is in wait4 or waitid
+
+	deathSignal syscall.Signal // PR_SET_PDEATHSIG
 }
 
 // dying reports whether the task is to end: exit_group, a fatal signal, another
 // thread's exec.
-func (t *Task) dying() bool { return false }
+func (t *Task) dying() bool { return t.exit.dying.Load() }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.exit.done }
+
+// Wait waits for the process's end and returns how it ended. Anyone may call
+// it, also when the parent in the box has waited for the process, too.
+func (p *Process) Wait(ctx context.Context) (syscall.WaitStatus, error) {
+	select {
+	case <-p.exit.done:
+		return syscall.WaitStatus(p.exit.status), nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+func sysExit(t *Task, a *Args) (uint64, error) {
+	t.exit.status = int32(a[0]&0xff) << 8
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	t.die()
+	return 0, nil
+}
+
+func sysExitGroup(t *Task, a *Args) (uint64, error) {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	t.proc.exitGroup(int32(a[0]&0xff) << 8)
+	return 0, nil
+}
+
+// exitGroup ends all threads. The first to ask chooses the status. k.mu is
+// held.
+func (p *Process) exitGroup(status int32) {
+	if p.exit.exiting || p.exit.zombie {
+		return
+	}
+	p.exit.exiting, p.exit.status = true, status
+	for _, t := range p.tasks {
+		t.die()
+	}
+}
 
 // killLocked ends the process as by SIGKILL. k.mu is held.
-func (p *Process) killLocked() {}
+func (p *Process) killLocked() { p.exitGroup(int32(unix.SIGKILL)) }
 
-func (k *Kernel) newInit() *Process       { return nil }
-func (k *Kernel) groupInUse(pid int) bool { return false }
+// Kill ends the process as by SIGKILL.
+func (p *Process) Kill() {
+	p.k.mu.Lock()
+	defer p.k.mu.Unlock()
+	p.killLocked()
+}
+
+// die makes the thread end. k.mu is held.
+func (t *Task) die() {
+	t.exit.dying.Store(true)
+	t.notify()
+}
 
 // hostDied: the host process ended behind the server's back.
-func (t *Task) hostDied() {}
+func (t *Task) hostDied() {
+	t.k.mu.Lock()
+	if !t.dying() {
+		t.k.logf("process %d (%s): its host process is gone", t.proc.pid, t.comm())
+		t.proc.killLocked()
+	}
+	t.die()
+	t.k.mu.Unlock()
+	t.end()
+}
+
+// end is the last thing that a task's goroutine does. The order is Linux's:
+// locks and memory first, then descriptors, and the parent hears last.
+func (t *Task) end() {
+	k, p := t.k, t.proc
+	k.mu.Lock()
+	p.exit.ending++
+	dead := p.exit.ending == len(p.tasks)
+	if dead {
+		p.stopTimers()
+	} else {
+		p.retell(t, p.sig.pending.set&^t.sig.mask)
+	}
+	k.mu.Unlock()
+	if dead {
+		p.chargeCPU(t)
+	}
+	t.releaseRobust()
+	t.leaveMemory()
+	t.mem.drop(t)
+	if dead {
+		k.mu.Lock()
+		p.releaseVfork()
+		k.mu.Unlock()
+	}
+	t.fds.drop()
+
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.tasks, t.tid)
+	delete(p.tasks, t.tid)
+	p.exit.ending--
+	k.forget(t.sig.pending.drop(^abi.Sigset(0)))
+	p.adoptFrom(t)
+	if e := p.exit.execing; e != nil {
+		e.wakeUp()
+	}
+	if len(p.tasks) == 0 {
+		p.finish()
+		return
+	}
+	p.checkStopped()
+}
+
+// finish makes the process a zombie and tells its parent. k.mu is held.
+func (p *Process) finish() {
+	k := p.k
+	if !p.exit.exiting {
+		p.exit.status = p.leader.exit.status
+	}
+	p.exit.zombie = true
+	k.forget(p.sig.pending.drop(^abi.Sigset(0)))
+	p.leaveSession()
+	p.abandonChildren()
+	p.group.checkOrphaned(p)
+	close(p.exit.done)
+	p.exit.ends.Notify(vfs.EventsIn)
+	p.tellEnd()
+}
+
+// tellEnd tells the parent of a zombie, or reaps it when nobody will wait for
+// it. k.mu is held.
+func (p *Process) tellEnd() {
+	parent := p.parent
+	if parent == p.k.init {
+		p.reap()
+		return
+	}
+	a := parent.sig.handlers.of(unix.SIGCHLD)
+	forgotten := p.exit.signal == unix.SIGCHLD && (a.Handler == abi.SIG_IGN || a.Flags&abi.SA_NOCLDWAIT != 0)
+	if sig := p.exit.signal; sig != 0 && !(sig == unix.SIGCHLD && a.Handler == abi.SIG_IGN) {
+		code, status := p.exitCode()
+		info := p.childInfo(code, status)
+		info.Signo = int32(sig)
+		_ = parent.send(nil, queuedSignal{info: info})
+	}
+	if forgotten {
+		p.reap()
+	}
+	parent.wakeWaiters()
+}
+
+// exitCode splits the status as siginfo has it.
+func (p *Process) exitCode() (code, status int32) {
+	if sig := p.exit.status & 0x7f; sig != 0 {
+		return abi.CLD_KILLED, sig
+	}
+	return abi.CLD_EXITED, p.exit.status >> 8 & 0xff
+}
+
+// reap forgets a zombie. k.mu is held.
+func (p *Process) reap() {
+	delete(p.k.processes, p.pid)
+	delete(p.parent.children, p.pid)
+	p.group.remove(p)
+	p.parent.clocks.charge(&p.clocks)
+}
+
+// releaseVfork lets the parent of a vfork child go on. k.mu is held.
+func (p *Process) releaseVfork() {
+	if p.vfork != nil {
+		close(p.vfork)
+		p.vfork = nil
+	}
+}
 
 // killSiblings ends all other threads of the process and waits until they are
 // gone, for exec. It fails when the task itself is to end.
-func (t *Task) killSiblings() error { return nil }
-
-var exitCalls, identityCalls, systemCalls calls
+func (t *Task) killSiblings() error {
+	k, p := t.k, t.proc
+	k.mu.Lock()
+	if t.dying() || p.exit.execing != nil {
+		k.mu.Unlock()
+		return syscall.EAGAIN
+	}
+	p.exit.execing = t
+	for _, s := range p.tasks {
+		if s != t {
+			s.die()
+		}
+	}
+	var err error
+	for len(p.tasks) > 1 {
+		k.mu.Unlock()
+		err = t.sleepKillable()
+		k.mu.Lock()
+		if err != nil {
+			break
+		}
+	}
+	p.exit.execing = nil
+	k.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	p.chargeCPU(t)
+	return nil
+}

@@ -45,7 +45,10 @@ type Kernel struct {
 	processes map[int]*Process
 	tasks     map[int]*Task
 	lastPID   int
-	init      *Process // process 1: adopts and reaps orphans; it has no tasks
+	groups    map[int]*group
+	queued    map[uint32]int // pending signals by user
+	serial    uint64         // of the last process made
+	init      *Process       // process 1: adopts and reaps orphans; it has no tasks
 	closing   bool
 	alive     sync.WaitGroup // goroutines of tasks, and of dying spaces
 

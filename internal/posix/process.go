@@ -28,7 +28,9 @@ type Process struct {
 	vfork chan struct{}
 	// execed: the process has called execve since it was made (setpgid).
 	execed bool
-	host   HostInfo
+	// undumpable: others may not look into it (prctl's PR_SET_DUMPABLE).
+	undumpable bool
+	host       HostInfo
 }
 
 // HostInfo is for looking at a process from outside: /proc.

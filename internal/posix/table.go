@@ -53,10 +53,15 @@ type calls map[uintptr]call
 
 // table has every call that is implemented. The parts stand with their
 // handlers.
-var table = func() (t [512]call) {
+var table [512]call
+
+// init fills the table: handlers lead back to it.
+func init() {
+	t := &table
 	for _, part := range []calls{
 		memoryCalls, execCalls, cloneCalls, futexCalls,
-		exitCalls, signalCalls, timerCalls, identityCalls, systemCalls,
+		exitCalls, signalCalls, timerCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
+		identityCalls, systemCalls,
 		pathCalls, attrCalls, descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
 	} {
 		for nr, c := range maps.All(part) {
@@ -66,8 +71,7 @@ var table = func() (t [512]call) {
 			t[nr] = c
 		}
 	}
-	return t
-}()
+}
 
 func (k *Kernel) lookupCall(nr uint64) *call {
 	if nr < uint64(len(table)) {
