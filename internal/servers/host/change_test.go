@@ -377,6 +377,13 @@ func TestXattr(t *testing.T) {
 		want(t, "remove", vfs.Removexattr(ctx, n, "user.a"), nil)
 		want(t, "remove again", vfs.Removexattr(ctx, n, "user.a"), syscall.ENODATA)
 	}
+	f := must[vfs.Node](t)(walk(root, "f"))
+	open := must[vfs.File](t)(vfs.Open(ctx, f, unix.O_RDONLY))
+	defer open.Close()
+	want(t, "unlink", vfs.Remove(ctx, root, "f", false), nil)
+	if v, err := vfs.Getxattr(ctx, f, "user.probe"); string(v) != "1" || err != nil {
+		t.Errorf("open without a name: %q, %v", v, err)
+	}
 	l := must[vfs.Node](t)(walk(root, "l"))
 	want(t, "of a link", vfs.Setxattr(ctx, l, "user.a", nil, 0), syscall.EPERM)
 	if v, err := vfs.Getxattr(ctx, l, "user.probe"); err == nil {

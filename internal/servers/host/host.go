@@ -78,6 +78,41 @@ type FS struct {
 	closed sync.Once
 }
 
+// What each kind of node and file can do.
+var (
+	_ interface {
+		vfs.Dir
+		vfs.Opener
+		vfs.Maker
+		vfs.MakeOpener
+		vfs.Tmpfiler
+		vfs.Remover
+		vfs.Renamer
+		vfs.Linker
+		vfs.AttrSetter
+		vfs.Xattrer
+	} = (*dir)(nil)
+	_ interface {
+		vfs.Opener
+		vfs.AttrSetter
+		vfs.Xattrer
+	} = (*regular)(nil)
+	_ vfs.Readlinker = (*symlink)(nil)
+	_ interface {
+		vfs.Reader
+		vfs.Writer
+		vfs.Appender
+		vfs.Seeker
+		vfs.Syncer
+		vfs.Allocator
+		vfs.RangeCopier
+		vfs.Mapper
+		vfs.AttrSetter
+	} = (*file)(nil)
+	_ vfs.DirReader = (*dirFile)(nil)
+	_ vfs.Statfser  = (*FS)(nil)
+)
+
 // New serves the directory path, which must be an existing directory (symbolic
 // links in path are followed). Close the FS when it is no longer used.
 func New(path string, o Options) (*FS, error) {

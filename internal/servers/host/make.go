@@ -82,7 +82,10 @@ func (d *dir) beginMake(name string) (int, error) {
 	if err := single(name); err != nil {
 		return -1, err
 	}
-	if err := d.mayMake(name); err != nil && !d.fs.readOnly {
+	if err := d.mayMake(name); err != nil {
+		if d.fs.readOnly {
+			err = syscall.EROFS // and not whether there is one
+		}
 		return -1, err
 	}
 	fd, err := d.acquire()
@@ -181,7 +184,10 @@ func (d *dir) Tmpfile(ctx context.Context, o vfs.MakeOptions) (vfs.Node, error) 
 	n.anchor = a
 	n.open.Store(&a.handle)
 	n.mu.Unlock()
-	return n.self, n.settle(&st, o)
+	if err := n.settle(&st, o); err != nil {
+		return nil, err // the file goes with n
+	}
+	return n.self, nil
 }
 
 // letGo ends the file that a held, which was n's, unless it has a name now.

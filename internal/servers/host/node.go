@@ -132,22 +132,43 @@ func (n *node) check(st *unix.Statx_t) error {
 	return nil
 }
 
+// checked returns fd, or closes it when it is not n's.
+func (n *node) checked(fd int) (int, error) {
+	var st unix.Statx_t
+	err := statx(fd, "", unix.AT_EMPTY_PATH, &st)
+	if err == nil {
+		err = n.check(&st)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
 // at calls f with a directory's descriptor and a name that lead to n; f finds
 // out whether they still do. When they do not, at sees to it that this is not
 // for a rename of our own.
 func (n *node) at(f func(dirfd int, name string) error) error {
 	p := n.place.Load()
-	err := p.call(f)
-	if err != syscall.ENOENT && err != syscall.ESTALE && err != syscall.ENOTDIR && err != syscall.ELOOP {
-		return err
+	for {
+		err := p.call(f)
+		if err != syscall.ENOENT && err != syscall.ESTALE {
+			return err
+		}
+		q := n.settled()
+		if p == q {
+			return err
+		}
+		p = q
 	}
+}
+
+// settled returns n's place when no rename is under way.
+func (n *node) settled() *place {
 	n.fs.names.RLock()
-	q := n.place.Load()
-	n.fs.names.RUnlock()
-	if p == q {
-		return err
-	}
-	return q.call(f)
+	defer n.fs.names.RUnlock()
+	return n.place.Load()
 }
 
 func (p *place) call(f func(dirfd int, name string) error) error {
@@ -182,19 +203,13 @@ func (n *node) withFD(f func(fd int) error) error {
 	var h handle
 	err := n.at(func(dirfd int, name string) error {
 		fd, err := n.fs.openPath(dirfd, name, 0)
-		if err != nil {
-			return err
+		if err == nil {
+			fd, err = n.checked(fd)
 		}
-		var st unix.Statx_t
-		if err = statx(fd, "", unix.AT_EMPTY_PATH, &st); err == nil {
-			err = n.check(&st)
+		if err == nil {
+			h.adopt(fd, 1)
 		}
-		if err != nil {
-			unix.Close(fd)
-			return err
-		}
-		h.adopt(fd, 1)
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -229,17 +244,17 @@ func (d *dir) reopen(depth int) (int, error) {
 		}
 	}
 	p := d.place.Load()
-	fd, err := d.openAt(p, depth)
-	if err == nil {
-		return fd, nil
+	for {
+		fd, err := d.openAt(p, depth)
+		if err == nil {
+			return fd, nil
+		}
+		q := d.settled()
+		if p == q {
+			return -1, err
+		}
+		p = q
 	}
-	d.fs.names.RLock()
-	q := d.place.Load()
-	d.fs.names.RUnlock()
-	if p == q {
-		return -1, err
-	}
-	return d.openAt(q, depth)
 }
 
 func (d *dir) openAt(p *place, depth int) (int, error) {
@@ -268,13 +283,9 @@ func (d *dir) fill(dirfd int, name string) (int, error) {
 	}
 	fd, err := d.fs.openPath(dirfd, name, unix.O_DIRECTORY)
 	if err == nil {
-		var st unix.Statx_t
-		if err = statx(fd, "", unix.AT_EMPTY_PATH, &st); err == nil {
-			err = d.check(&st)
-		}
-		if err != nil {
-			unix.Close(fd)
-		}
+		fd, err = d.checked(fd)
+	} else if err == syscall.ENOTDIR || err == syscall.ELOOP {
+		err = syscall.ESTALE // another file by now
 	}
 	if err != nil {
 		s.mu.Unlock()

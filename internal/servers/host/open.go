@@ -154,20 +154,6 @@ func (r *regular) openWaiting(ctx context.Context, dirfd int, name string, flags
 	return r.fs.reopen(ctx, ref, flags)
 }
 
-// checked returns fd, or closes it when it is not n's.
-func (n *node) checked(fd int) (int, error) {
-	var st unix.Statx_t
-	err := statx(fd, "", unix.AT_EMPTY_PATH, &st)
-	if err == nil {
-		err = n.check(&st)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
 // reopen opens the regular file behind fd anew.
 func (fs *FS) reopen(ctx context.Context, fd, flags int) (int, error) {
 	return fs.open(ctx, unix.AT_FDCWD, procPath(fd), flags&openFlags, 0)

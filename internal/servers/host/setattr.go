@@ -32,9 +32,13 @@ func (n *node) change(ctx context.Context, fd int, s vfs.SetAttr) (err error) {
 	case s.Valid&vfs.SetSize != 0 && (n.kind != unix.S_IFREG || s.Size < 0):
 		return syscall.EINVAL
 	}
-	var old unix.Statx_t
-	if err := statx(fd, "", unix.AT_EMPTY_PATH, &old); err != nil {
-		return err
+	var old unix.Statx_t // for taking back
+	switch s.Valid {
+	case vfs.SetMode, vfs.SetSize, vfs.SetAtime, vfs.SetMtime, times:
+	default:
+		if err := statx(fd, "", unix.AT_EMPTY_PATH, &old); err != nil {
+			return err
+		}
 	}
 	if s.Valid&owner != 0 {
 		if err := chown(fd, pick(s.Valid&vfs.SetUID, s.UID), pick(s.Valid&vfs.SetGID, s.GID)); err != nil {
@@ -123,9 +127,13 @@ func utimes(fd int, s vfs.SetAttr) error {
 		ts[1] = unix.Timespec(s.Mtime)
 	}
 	for {
-		// Of a link in /proc/self/fd, following it leads to the file itself, even
-		// if that is a symbolic link.
-		if err := unix.UtimesNanoAt(unix.AT_FDCWD, procPath(fd), ts, 0); err != unix.EINTR {
+		err := unix.UtimesNanoAt(fd, "", ts, unix.AT_EMPTY_PATH)
+		if err == unix.EINVAL || err == unix.ENOENT { // before Linux 5.8
+			// Following a link of /proc/self/fd leads to the file itself, even if
+			// that is a symbolic link.
+			err = unix.UtimesNanoAt(unix.AT_FDCWD, procPath(fd), ts, 0)
+		}
+		if err != unix.EINTR {
 			return err
 		}
 	}

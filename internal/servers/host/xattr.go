@@ -9,7 +9,7 @@ import (
 )
 
 // Extended attributes are the host's, with the host's rules for its user. All
-// go by /proc/self/fd, which takes O_PATH descriptors and symbolic links.
+// go by paths below /proc/self/fd, which leads to O_PATH descriptors too.
 
 // xattrMax is XATTR_SIZE_MAX and XATTR_LIST_MAX.
 const xattrMax = 64 << 10
@@ -19,7 +19,9 @@ func (n *node) Getxattr(ctx context.Context, name string) ([]byte, error) {
 	if n.veiled {
 		return nil, syscall.ENODATA
 	}
-	return n.readXattr(func(path string, buf []byte) (int, error) { return unix.Getxattr(path, name, buf) })
+	return n.readXattr(
+		func(path string, buf []byte) (int, error) { return unix.Getxattr(path, name, buf) },
+		func(path string, buf []byte) (int, error) { return unix.Lgetxattr(path, name, buf) })
 }
 
 // Listxattr returns the names of the attributes.
@@ -27,31 +29,46 @@ func (n *node) Listxattr(ctx context.Context) ([]string, error) {
 	if n.veiled {
 		return nil, nil
 	}
-	list, err := n.readXattr(unix.Listxattr)
+	list, err := n.readXattr(unix.Listxattr, unix.Llistxattr)
 	if len(list) == 0 {
 		return nil, err
 	}
 	return strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00"), nil
 }
 
-func (n *node) readXattr(read func(path string, buf []byte) (int, error)) (value []byte, err error) {
-	err = n.withFD(func(fd int) error {
-		path := procPath(fd)
-		for buf := make([]byte, 256); ; {
-			got, err := read(path, buf)
-			switch {
-			case err == unix.EINTR:
-			case err == unix.ERANGE && len(buf) < xattrMax:
-				buf = make([]byte, xattrMax)
-			case err != nil:
-				return err
-			default:
-				value = buf[:got:got]
-				return nil
-			}
-		}
+type xattrRead func(path string, buf []byte) (int, error)
+
+// readXattr reads by n's directory when there is no descriptor: ls asks for
+// attributes of every file, and a reference to each would cost three calls more.
+func (n *node) readXattr(follow, nofollow xattrRead) (value []byte, err error) {
+	if n.kind != unix.S_IFDIR && n.open.Load() == nil {
+		err = n.at(func(dirfd int, name string) (err error) {
+			value, err = nofollow.all(procPath(dirfd) + "/" + name)
+			return err
+		})
+		return value, err
+	}
+	err = n.withFD(func(fd int) (err error) {
+		value, err = follow.all(procPath(fd))
+		return err
 	})
 	return value, err
+}
+
+// all reads a value of whatever size.
+func (read xattrRead) all(path string) ([]byte, error) {
+	for buf := make([]byte, 256); ; {
+		n, err := read(path, buf)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.ERANGE && len(buf) < xattrMax:
+			buf = make([]byte, xattrMax)
+		case err != nil:
+			return nil, err
+		default:
+			return buf[:n:n], nil
+		}
+	}
 }
 
 // Setxattr sets an attribute.
