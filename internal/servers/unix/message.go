@@ -23,7 +23,7 @@ type message struct {
 func (m *message) left() []byte { return m.data[m.off:] }
 
 // Messages are pooled with their buffers, by size.
-var classes = [...]int{64, 256, 1024, 4096, 16384, streamChunk}
+var classes = [...]int{64, 256, 1024, 4096, 16384, streamChunk, 65536, defaultBuf}
 
 var messages [len(classes)]sync.Pool
 
