@@ -3,11 +3,15 @@ package posix
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hati-os/hati/internal/machine"
+	"github.com/hati-os/hati/internal/servers/dev"
+	"github.com/hati-os/hati/internal/servers/proc"
+	"github.com/hati-os/hati/internal/servers/tmp"
 	"github.com/hati-os/hati/vfs"
 )
 
@@ -17,6 +21,8 @@ type Config struct {
 	Root     vfs.FS
 	Mounts   []MountSpec
 	Hostname string
+	// Devices opens device nodes, wherever they are.
+	Devices *dev.Registry
 	// Trace, when not nil, hears of every system call.
 	Trace Tracer
 	// Log, when not nil, hears of what the server could not do: unimplemented
@@ -31,6 +37,8 @@ type MountSpec struct {
 	// Source and Type are what /proc/mounts shows.
 	Source, Type string
 	ReadOnly     bool
+	// Proc asks for a /proc of this box in place of FS.
+	Proc bool
 }
 
 // Kernel is the POSIX server of one box.
@@ -39,6 +47,7 @@ type Kernel struct {
 	machine *machine.Machine
 	mounts  *mountTable
 	boot    time.Time
+	memfds  *tmp.FS // memory files, which have no name
 
 	// mu guards the tables here and everything that says so.
 	mu        sync.Mutex
@@ -64,6 +73,13 @@ func New(c Config) (*Kernel, error) {
 	k := &Kernel{
 		config: c, machine: m, boot: time.Now(),
 		processes: map[int]*Process{}, tasks: map[int]*Task{},
+		memfds: tmp.New(tmp.Options{Dev: 1}),
+	}
+	c.Mounts = slices.Clone(c.Mounts)
+	for i := range c.Mounts {
+		if c.Mounts[i].Proc {
+			c.Mounts[i].FS = proc.New(procView{k})
+		}
 	}
 	if k.mounts, err = newMountTable(context.Background(), c); err != nil {
 		m.Close()

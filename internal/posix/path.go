@@ -1,35 +1,73 @@
 package posix
 
 import (
-	"context"
+	"strings"
 
 	"github.com/hati-os/hati/vfs"
 )
 
-// mountTable is the tree of mounts of a box.
-type mountTable struct{}
+// Path is a place in the tree: a name, where it leads, and by which mount. The
+// zero Path is nowhere. Paths are comparable.
+type Path struct{ d *dentry }
 
-func newMountTable(ctx context.Context, c Config) (*mountTable, error) { return &mountTable{}, nil }
-
-// Path is a place in the tree: a name, where it leads, and by which mount.
-type Path struct {
-	node vfs.Node
+// Node returns what the path leads to.
+func (p Path) Node() vfs.Node {
+	if p.d == nil {
+		return nil
+	}
+	return p.d.node
 }
 
-// FSContext is what CLONE_FS shares: root, working directory, umask.
-type FSContext struct{}
-
-// fork returns a copy, for a child that does not share it.
-func (f *FSContext) fork() *FSContext { return &FSContext{} }
-
-// openExec finds and opens a program for execve: search permission on the way,
-// execute permission at the end (EACCES), a regular file. name is as the guest
-// gave it; dirfd and flags are execveat's.
-func (t *Task) openExec(dirfd int, name string, flags int) (Path, vfs.File, error) {
-	return Path{}, nil, nil
+// String returns the path as seen from the box's root, with " (deleted)" when
+// there is no such name any more, as /proc shows it.
+func (p Path) String() string {
+	if p.d == nil {
+		return ""
+	}
+	s, _ := p.d.from(nil)
+	return s
 }
 
-// String returns the path as seen from the box's root.
-func (p Path) String() string { return "" }
+// Deleted reports whether the name is gone.
+func (p Path) Deleted() bool { return p.d != nil && p.d.place.Load().deleted }
 
-var pathCalls, attrCalls calls
+// from returns the name of d as seen from root (nil: the box's), with
+// " (deleted)" if it is gone, and whether root is above d at all.
+func (d *dentry) from(root *dentry) (string, bool) {
+	deleted := ""
+	if d.place.Load().deleted {
+		deleted = " (deleted)"
+	}
+	var names []string
+	n := 0
+	c := d
+	for root == nil || !c.same(root) {
+		p := c.place.Load()
+		if p.parent == nil {
+			if p.name != "" { // anonymous
+				return p.name + deleted, false
+			}
+			break
+		}
+		names = append(names, p.name)
+		n += len(p.name) + 1
+		c = p.parent
+	}
+	reached := root == nil || c.same(root)
+	if len(names) == 0 {
+		return "/" + deleted, reached
+	}
+	var b strings.Builder
+	b.Grow(n + len(deleted))
+	for i := len(names) - 1; i >= 0; i-- {
+		b.WriteByte('/')
+		b.WriteString(names[i])
+	}
+	b.WriteString(deleted)
+	return b.String(), reached
+}
+
+// same reports whether two dentries are the same place.
+func (d *dentry) same(e *dentry) bool {
+	return d == e || d.mount == e.mount && d.node == e.node && d.dir != nil
+}

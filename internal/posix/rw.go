@@ -1,0 +1,330 @@
+package posix
+
+import (
+	"math"
+	"syscall"
+	"time"
+
+	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// chunk is how many bytes a transfer moves at once; chunkDatagram is more than
+// the largest message of a socket, which must not be taken apart.
+const (
+	chunk         = 256 << 10
+	chunkDatagram = 1 << 20
+)
+
+var noDeadline time.Time
+
+// rwFlags of preadv2(2) and pwritev2(2).
+const (
+	rwHipri    = 0x1
+	rwDsync    = 0x2
+	rwSync     = 0x4
+	rwNowait   = 0x8
+	rwAppend   = 0x10
+	rwNoappend = 0x20
+)
+
+// transfer is a read or a write under way.
+type transfer struct {
+	d      *Description
+	mem    userVec
+	off    int64
+	flags  int  // RWF_
+	at     bool // off is the caller's: the description's does not count
+	append bool
+}
+
+func sysRead(t *Task, a *Args) (uint64, error) {
+	return t.readFD(a.Int(0), &transfer{mem: t.oneVec(a[1], a[2])})
+}
+
+func sysWrite(t *Task, a *Args) (uint64, error) {
+	return t.writeFD(a.Int(0), &transfer{mem: t.oneVec(a[1], a[2])})
+}
+
+func sysPread(t *Task, a *Args) (uint64, error) {
+	if int64(a[3]) < 0 {
+		return 0, syscall.EINVAL
+	}
+	return t.readFD(a.Int(0), &transfer{mem: t.oneVec(a[1], a[2]), off: int64(a[3]), at: true})
+}
+
+func sysPwrite(t *Task, a *Args) (uint64, error) {
+	if int64(a[3]) < 0 {
+		return 0, syscall.EINVAL
+	}
+	return t.writeFD(a.Int(0), &transfer{mem: t.oneVec(a[1], a[2]), off: int64(a[3]), at: true})
+}
+
+// readFD is any of the read calls.
+func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
+	d, err := t.fds.get(fd)
+	if err != nil {
+		return 0, err
+	}
+	defer d.release()
+	x.d = d
+	switch {
+	case !d.canRead():
+		return 0, syscall.EBADF
+	case x.at && d.stream:
+		return 0, syscall.ESPIPE
+	case d.reader == nil && d.keeper == nil:
+		_, err := vfs.Read(t.context(), d.file, nil, 0)
+		return 0, err
+	case x.mem.left == 0 && d.poll == nil:
+		return 0, nil
+	case x.flags&rwNowait != 0 && d.poll == nil:
+		return 0, syscall.EOPNOTSUPP
+	}
+	var n int
+	if x.at || d.stream || d.keeper != nil {
+		n, err = t.read(x)
+	} else {
+		if err := d.offset.lock(t); err != nil {
+			return 0, err
+		}
+		x.off = d.off
+		n, err = t.read(x)
+		d.off = x.off
+		d.offset.unlock()
+	}
+	if n > 0 {
+		return uint64(n), nil
+	}
+	return 0, err
+}
+
+// read moves bytes from the file to the guest, and x.off with them. With n > 0
+// an error is not the call's result.
+func (t *Task) read(x *transfer) (n int, err error) {
+	d := x.d
+	if d.tty != nil {
+		return t.readTerminal(x)
+	}
+	size := chunk
+	if d.poll != nil {
+		size = chunkDatagram
+	}
+	for {
+		buf := t.buffer(min(x.mem.left, size))
+		m, err := t.readSome(x, buf)
+		if err != nil {
+			return n, err
+		}
+		done, err := x.mem.copyOut(buf[:m])
+		n += done
+		x.off += int64(done)
+		if err != nil || m < len(buf) || x.mem.left == 0 || d.poll != nil {
+			return n, err
+		}
+	}
+}
+
+// readSome does one read, and waits until it can.
+func (t *Task) readSome(x *transfer, buf []byte) (int, error) {
+	d := x.d
+	for {
+		n, err := x.readOnce(t, buf)
+		if err == nil || errnoOf(err) != syscall.EAGAIN || d.nonblocking() || x.flags&rwNowait != 0 {
+			return n, err
+		}
+		if err := t.awaitReady(d, vfs.EventsIn|vfs.EventRdHup); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (x *transfer) readOnce(t *Task, buf []byte) (int, error) {
+	if k := x.d.keeper; k != nil && !x.at {
+		return k.ReadNext(t.context(), buf)
+	}
+	if x.d.reader == nil {
+		return 0, syscall.ESPIPE
+	}
+	return x.d.reader.Read(t.context(), buf, x.off)
+}
+
+// writeFD is any of the write calls.
+func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
+	d, err := t.fds.get(fd)
+	if err != nil {
+		return 0, err
+	}
+	defer d.release()
+	x.d = d
+	switch {
+	case !d.canWrite():
+		return 0, syscall.EBADF
+	case x.at && d.stream:
+		return 0, syscall.ESPIPE
+	case d.writer == nil && d.keeper == nil:
+		return 0, syscall.EINVAL
+	case x.mem.left == 0 && d.poll == nil:
+		return 0, nil
+	case x.flags&rwNowait != 0 && d.poll == nil:
+		return 0, syscall.EOPNOTSUPP
+	}
+	x.append = d.flags.Load()&unix.O_APPEND != 0 && x.flags&rwNoappend == 0 || x.flags&rwAppend != 0
+	var n int
+	if x.at || d.stream || d.keeper != nil {
+		n, err = t.write(x)
+	} else {
+		if err := d.offset.lock(t); err != nil {
+			return 0, err
+		}
+		x.off = d.off
+		n, err = t.write(x)
+		if n > 0 {
+			d.off = x.off
+		}
+		d.offset.unlock()
+	}
+	if n > 0 {
+		if sync := x.flags&(rwSync|rwDsync) != 0; sync {
+			if s, ok := d.file.(vfs.Syncer); ok {
+				if err := s.Sync(t.context(), x.flags&rwSync == 0); err != nil {
+					return 0, err
+				}
+			}
+		}
+		if !d.stream {
+			t.modified(d.path)
+		}
+		return uint64(n), nil
+	}
+	return 0, err
+}
+
+// write moves bytes from the guest to the file, and x.off with them. With n > 0
+// an error is not the call's result.
+func (t *Task) write(x *transfer) (n int, err error) {
+	d := x.d
+	size := chunk
+	if d.poll != nil {
+		size = chunkDatagram
+	} else if err := t.prepareWrite(x); err != nil {
+		return 0, err
+	}
+	for {
+		buf := t.buffer(min(x.mem.left, size))
+		m, fault := x.mem.copyIn(buf)
+		if fault != nil && (m == 0 || d.poll != nil) {
+			return n, fault
+		}
+		buf = buf[:m]
+		for {
+			done, err := t.writeSome(x, buf)
+			n += done
+			if err != nil {
+				if errnoOf(err) == syscall.EPIPE && d.stream {
+					t.signal(abi.KillInfo(syscall.SIGPIPE, 0, int32(t.proc.pid), t.creds.Load().UID))
+				}
+				return n, err
+			}
+			buf = buf[done:]
+			if len(buf) == 0 {
+				break
+			}
+			if done == 0 || d.poll == nil {
+				return n, nil
+			}
+		}
+		if fault != nil || x.mem.left == 0 {
+			return n, fault
+		}
+	}
+}
+
+// writeSome does one write, and waits until it can.
+func (t *Task) writeSome(x *transfer, buf []byte) (int, error) {
+	d := x.d
+	for {
+		n, err := x.writeOnce(t, buf)
+		if err == nil || errnoOf(err) != syscall.EAGAIN || d.nonblocking() || x.flags&rwNowait != 0 {
+			return n, err
+		}
+		if err := t.awaitReady(d, vfs.EventsOut); err != nil {
+			return 0, err
+		}
+	}
+}
+
+func (x *transfer) writeOnce(t *Task, buf []byte) (int, error) {
+	d := x.d
+	if d.keeper != nil && !x.at {
+		return d.keeper.WriteNext(t.context(), buf)
+	}
+	if d.writer == nil {
+		return 0, syscall.ESPIPE
+	}
+	if x.append && !d.stream {
+		if d.appender != nil {
+			n, end, err := d.appender.Append(t.context(), buf)
+			if n > 0 {
+				x.off = end
+			}
+			return n, err
+		}
+		a, err := d.file.Node().Stat(t.context())
+		if err != nil {
+			return 0, err
+		}
+		x.off = a.Size
+	}
+	n, err := d.writer.Write(t.context(), buf, x.off)
+	if n > 0 {
+		x.off += int64(n)
+	}
+	return n, err
+}
+
+// prepareWrite applies the file size limit to a write, and takes away set-id
+// bits that it must not leave.
+func (t *Task) prepareWrite(x *transfer) error {
+	d := x.d
+	if !d.tidied.Load() {
+		if err := t.dropSetID(d); err != nil {
+			return err
+		}
+		d.tidied.Store(true)
+	}
+	limit := t.proc.limit(unix.RLIMIT_FSIZE)
+	off := x.off
+	if limit < math.MaxInt64 && x.append || d.keeper != nil && limit < math.MaxInt64 {
+		a, err := d.file.Node().Stat(t.context())
+		if err != nil {
+			return err
+		}
+		if !a.IsRegular() {
+			return nil
+		}
+		if off = a.Size; !x.append {
+			if off, err = d.keeper.Lseek(t.context(), 0, unix.SEEK_CUR); err != nil {
+				return err
+			}
+		}
+	}
+	return t.limitSize(&x.mem, off, limit)
+}
+
+// limitSize cuts a write at off down to the limit on file sizes; beyond that it
+// is SIGXFSZ and EFBIG.
+func (t *Task) limitSize(v *userVec, off int64, limit uint64) error {
+	most := int64(min(limit, math.MaxInt64))
+	if off >= most {
+		if most < math.MaxInt64 {
+			t.signal(abi.KillInfo(syscall.SIGXFSZ, 0, int32(t.proc.pid), t.creds.Load().UID))
+		}
+		return syscall.EFBIG
+	}
+	if most-off < int64(v.left) {
+		v.left = int(most - off)
+	}
+	return nil
+}
