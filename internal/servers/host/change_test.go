@@ -223,6 +223,9 @@ func TestRename(t *testing.T) {
 		t.Errorf("below a renamed directory: %q", got)
 	}
 	same("b/moved/deep", deep)
+	if host.LateFind(g, root, "old") {
+		t.Error("a lookup from before a rename overwrote what the rename noted")
+	}
 	want(t, "over another", vfs.Rename(ctx, a, "f", b, "g", 0), nil)
 	if got := readAll(t, g); got != "g" {
 		t.Errorf("moved over another: %q", got)
@@ -401,10 +404,14 @@ func TestAppend(t *testing.T) {
 	var mu sync.Mutex
 	ends := map[int64]string{}
 	var wg sync.WaitGroup
+	var files [2]vfs.File
+	for i := range files {
+		files[i] = must[vfs.File](t)(vfs.Open(ctx, n, unix.O_WRONLY|unix.O_APPEND))
+		defer files[i].Close()
+	}
 	for w := range 4 {
-		f := must[vfs.File](t)(vfs.Open(ctx, n, unix.O_WRONLY|unix.O_APPEND))
+		f := files[w%2]
 		wg.Go(func() {
-			defer f.Close()
 			for i := range each {
 				rec := fmt.Sprintf("%-*s", size, fmt.Sprint(w, ":", i))
 				k, end, err := f.(vfs.Appender).Append(ctx, []byte(rec))
