@@ -1,6 +1,10 @@
 package vfs
 
-import "time"
+import (
+	"context"
+	"syscall"
+	"time"
+)
 
 // Terminal is a File that is a terminal. Sessions, process groups and signals
 // are POSIX's, so it does what concerns them itself: TIOCSCTTY, TIOCNOTTY,
@@ -30,6 +34,33 @@ type Line interface {
 	SetForeground(pgrp int)
 	// StopsOutput is whether background processes may not write (TOSTOP).
 	StopsOutput() bool
+	// Hangup ends all open files of the terminal, as the end of a session's
+	// leader does: they read the end of the file and write EIO. It returns the
+	// session and foreground group that the terminal had; signals to them are
+	// the caller's.
+	Hangup() (session, foreground int)
+}
+
+// PeerOpener is a pseudo-terminal's master that can open the slave without its
+// name. POSIX calls it for the ioctl TIOCGPTPEER.
+type PeerOpener interface {
+	OpenPeer(ctx context.Context, flags int) (File, error)
+}
+
+// ChangesTerminal reports whether the ioctl is one of those that stop a caller
+// in the background with SIGTTOU, like a write with TOSTOP: those that set modes,
+// flush, drain, stop or start output, or set the foreground group.
+func ChangesTerminal(cmd uint32) bool {
+	switch cmd {
+	case syscall.TCSETS, 0x5403, 0x5404, // TCSETSW, TCSETSF
+		0x402c542b, 0x402c542c, 0x402c542d, // TCSETS2, TCSETSW2, TCSETSF2
+		0x5406, 0x5407, 0x5408, // TCSETA, TCSETAW, TCSETAF
+		0x5409, 0x5425, 0x5427, 0x5428, // TCSBRK, TCSBRKP, TIOCSBRK, TIOCCBRK
+		0x540a, 0x540b, // TCXONC, TCFLSH
+		syscall.TIOCSPGRP, syscall.TIOCSETD:
+		return true
+	}
+	return false
 }
 
 // ReadRule is VMIN and VTIME as they stand when a blocking read begins

@@ -68,6 +68,12 @@ func (t *terminal) StopsOutput() bool {
 	return err == nil && now.Lflag&unix.TOSTOP != 0
 }
 
+// Hangup takes the terminal from the guest's session. Its files go on: the
+// host's terminal is not the guest's to hang up.
+func (t *terminal) Hangup() (session, foreground int) {
+	return int(t.session.Swap(0)), int(t.foreground.Swap(0))
+}
+
 // restore sets the modes that were found, unless they stand, or the terminal
 // has passed on to another foreground group, whose own modes these would spoil
 // (and setting them would stop hati with SIGTTOU).

@@ -151,7 +151,9 @@ func (p *PTY) ioctl(ctx context.Context, cmd uint32, arg vfs.IoctlArg, dev uint6
 		if !p.job.Privileged(ctx) {
 			return syscall.EPERM
 		}
-		p.Hangup()
+		p.mu.Lock()
+		defer p.unlock()
+		p.hangupAndTell()
 		return nil
 	}
 	return syscall.ENOTTY

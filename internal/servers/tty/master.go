@@ -51,7 +51,7 @@ func (m *Master) Close() error {
 	p.mu.Lock()
 	p.masterOpen = false
 	p.packet = false
-	p.hangup()
+	p.hangupAndTell()
 	p.unlock()
 	if p.opts.Closed != nil {
 		p.opts.Closed()

@@ -166,27 +166,31 @@ func (p *PTY) resize(w winsize) {
 
 // Hangup ends all open files of the slave (vhangup(2)): they read the end of
 // the file, write EIO and poll as hung up. The terminal has its first modes
-// again and belongs to no session. The master goes on, and the slave may be
-// opened anew.
-func (p *PTY) Hangup() {
+// again and belongs to no session; what it belonged to is returned, and the
+// [Job] is not told. The master goes on, and the slave may be opened anew.
+func (p *PTY) Hangup() (session, foreground int) {
 	p.mu.Lock()
 	defer p.unlock()
-	p.hangup()
+	return p.hangup()
 }
 
-func (p *PTY) hangup() {
+// hangupAndTell is hangup for which the processes get their signals.
+func (p *PTY) hangupAndTell() {
+	if sid, pgrp := p.hangup(); sid != 0 {
+		p.hangups = append(p.hangups, hangup{sid, pgrp})
+	}
+}
+
+func (p *PTY) hangup() (session, foreground int) {
 	p.generation++
 	p.disc.init()
 	p.in.discard(p.in.len())
 	p.pktStatus, p.exclusive = 0, false
-	sid, pgrp := int(p.session.Swap(0)), int(p.foreground.Swap(0))
-	if sid != 0 {
-		p.hangups = append(p.hangups, hangup{sid, pgrp})
-	}
 	if p.slaves == 1 {
 		p.lastSlaveGone()
 	}
 	p.slaveQueue.Notify(vfs.EventsIn | vfs.EventsOut | vfs.EventErr | vfs.EventHup)
+	return int(p.session.Swap(0)), int(p.foreground.Swap(0))
 }
 
 // lastSlaveGone has the master read EIO once it has read what there is.
