@@ -139,6 +139,18 @@ func BenchmarkReadDir(b *testing.B) {
 	}
 }
 
+// What hiding costs when a box starts.
+func BenchmarkNewHidden(b *testing.B) {
+	home := b.TempDir()
+	for b.Loop() {
+		fs, err := host.New("/", host.Options{ReadOnly: true, Hidden: host.SecretPaths(home)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		fs.Close()
+	}
+}
+
 // What the host itself takes for it, by golang.org/x/sys/unix.
 func BenchmarkHostLstat(b *testing.B) {
 	name := writeFile(b, b.TempDir(), "f", "")

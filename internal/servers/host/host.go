@@ -1,5 +1,5 @@
-// Package host serves a directory of the host as a [vfs.FS], read-only or
-// read-write, and never anything outside of it.
+// Package host serves a directory of the host, or a single file, as a [vfs.FS],
+// read-only or read-write, and never anything outside of it.
 //
 // It may import vfs, the standard library and golang.org/x/sys only.
 //
@@ -27,10 +27,13 @@
 // open file of it; without one the answer is ENOENT, or ESTALE when the name now
 // leads to another file. ESTALE means: walk the path again.
 //
+// Numbers of devices, files and owners are the host's. Locks are left to POSIX.
+// What the host has no descriptor call for goes by /proc/self/fd.
+//
 // # Lock order
 //
-// FS.names, then slot.mu, then cache.mu; node.mu, the table's shards and
-// secrets.mu are leaves. FS.names is held exclusively by renames, so that a node
+// FS.names, then slot.mu, then cache.mu; dirFile.mu, then FS.names; node.mu and
+// the table's shards are leaves, file.posMu holds host calls only. FS.names is held exclusively by renames, so that a node
 // never lacks a name that leads to it, and shared by those who correct a name.
 package host
 
@@ -62,11 +65,13 @@ type Options struct {
 	MaxDirs int
 }
 
-// FS is a served directory. It implements [vfs.FS] and [vfs.Statfser]; its
-// methods may be called concurrently.
+// FS is a served directory, or a single file. It implements [vfs.FS] and
+// [vfs.Statfser]; its methods may be called concurrently.
 type FS struct {
 	readOnly bool
-	root     *dir
+	root     *dir     // nil when a file is served
+	file     *regular // the file, if one is served
+	pin      opened   // keeps the file at hand, whatever becomes of its name
 	table    *table
 	dirs     *cache
 	veils    *secrets // nil when nothing is hidden
@@ -113,49 +118,83 @@ var (
 	_ vfs.Statfser  = (*FS)(nil)
 )
 
-// New serves the directory path, which must be an existing directory (symbolic
-// links in path are followed). Close the FS when it is no longer used.
+// New serves the directory path, or the regular file path: then that file alone,
+// as a bind mount would. Symbolic links in path are followed. Close the FS when
+// it is no longer used.
 func New(path string, o Options) (*FS, error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fs, err := serve(path, o)
 	if err != nil {
-		return nil, fmt.Errorf("serve host directory %s: %w", path, err)
+		return nil, fmt.Errorf("serve %s of the host: %w", path, err)
+	}
+	return fs, nil
+}
+
+func serve(path string, o Options) (*FS, error) {
+	fd, err := hostOpen(context.Background(), unix.AT_FDCWD, path, unix.O_PATH, 0)
+	if err != nil {
+		return nil, err
 	}
 	var st unix.Statx_t
 	if err := statx(fd, "", unix.AT_EMPTY_PATH, &st); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("serve host directory %s: %w", path, err)
+		return nil, err
 	}
 	if o.MaxDirs <= 0 {
 		o.MaxDirs = defaultDirs()
 	}
 	fs := &FS{readOnly: o.ReadOnly, table: newTable(), dirs: &cache{max: o.MaxDirs}}
-	fs.root = fs.table.intern(fs, place{}, &st, false).self.(*dir)
-	fs.root.slot.adopt(fd, 1)
-	if len(o.Hidden) > 0 {
-		if err := fs.hide(path, o.Hidden); err != nil {
-			fs.Close()
-			return nil, fmt.Errorf("serve host directory %s: %w", path, err)
-		}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		fs.root = fs.table.intern(fs, place{}, &st, false).self.(*dir)
+		fs.root.slot.adopt(fd, 1)
+	case unix.S_IFREG:
+		fs.file = fs.table.intern(fs, place{}, &st, false).self.(*regular)
+		fs.file.attach(&fs.pin, fd)
+	default:
+		unix.Close(fd)
+		return nil, fmt.Errorf("neither a directory nor a regular file: %w", syscall.EINVAL)
+	}
+	if len(o.Hidden) == 0 {
+		return fs, nil
+	}
+	if fs.root == nil {
+		err = fmt.Errorf("nothing to hide in a file: %w", syscall.EINVAL)
+	} else {
+		err = fs.hide(path, o.Hidden)
+	}
+	if err != nil {
+		fs.Close()
+		return nil, err
 	}
 	return fs, nil
 }
 
-// Root returns the served directory.
-func (fs *FS) Root(ctx context.Context) (vfs.Node, error) { return fs.root, nil }
+// Root returns what is served.
+func (fs *FS) Root(ctx context.Context) (vfs.Node, error) {
+	if fs.root == nil {
+		return fs.file, nil
+	}
+	return fs.root, nil
+}
+
+// top is the handle of what is served.
+func (fs *FS) top() *handle {
+	if fs.root == nil {
+		return &fs.pin.handle
+	}
+	return &fs.root.slot.handle
+}
 
 // Statfs describes the host file system that holds the root (statfs(2)).
 func (fs *FS) Statfs(ctx context.Context) (vfs.Statfs, error) {
-	fd, err := fs.root.acquire()
-	if err != nil {
-		return vfs.Statfs{}, err
+	h := fs.top()
+	fd, ok := h.get()
+	if !ok {
+		return vfs.Statfs{}, syscall.ESTALE
 	}
-	defer fs.root.slot.put()
+	defer h.put()
 	var s unix.Statfs_t
-	for {
-		if err = unix.Fstatfs(fd, &s); err != unix.EINTR {
-			break
-		}
-	}
+	err := hostSpace(ctx, func() error { return unix.Fstatfs(fd, &s) })
 	if err != nil {
 		return vfs.Statfs{}, err
 	}
@@ -177,7 +216,11 @@ func (fs *FS) Statfs(ctx context.Context) (vfs.Statfs, error) {
 func (fs *FS) Close() error {
 	fs.closed.Do(func() {
 		fs.dirs.close()
-		fs.root.slot.put()
+		if fs.root != nil {
+			fs.root.slot.put()
+		} else {
+			fs.pin.detach()
+		}
 	})
 	return nil
 }

@@ -110,7 +110,8 @@ func TestNewErrors(t *testing.T) {
 		errno error
 	}{
 		{filepath.Join(dir, "missing"), host.Options{}, syscall.ENOENT},
-		{file, host.Options{}, syscall.ENOTDIR},
+		{file, host.Options{Hidden: []string{"/x"}}, syscall.EINVAL},
+		{"/dev/null", host.Options{}, syscall.EINVAL},
 		{dir, host.Options{Hidden: []string{"relative"}}, syscall.EINVAL},
 		{dir, host.Options{Hidden: []string{"/a/.."}}, syscall.EINVAL},
 	} {
@@ -236,6 +237,44 @@ func TestSpecialFilesAreNotOpened(t *testing.T) {
 	dev, _ := serve(t, "/dev", host.Options{ReadOnly: true}).Root(ctx)
 	_, err = vfs.Open(ctx, must[vfs.Node](t)(walk(dev, "null")), unix.O_RDONLY)
 	want(t, "device", err, syscall.ENXIO)
+}
+
+// A single file is served as it was at the start, whatever becomes of its name.
+func TestFileAlone(t *testing.T) {
+	dir := t.TempDir()
+	name := writeFile(t, dir, "f", "text")
+	base := openFDs(t)
+	fs := must[*host.FS](t)(host.New(name, host.Options{}))
+	root, _ := fs.Root(ctx)
+	for _, change := range []func(){
+		func() {},
+		func() { os.Rename(writeFile(t, dir, "g", "other"), name) },
+		func() { os.Remove(name) },
+	} {
+		change()
+		if got := readAll(t, root); got != "text" {
+			t.Errorf("%q", got)
+		}
+		if a := must[vfs.Attr](t)(root.Stat(ctx)); a.Size != 4 || !a.IsRegular() {
+			t.Errorf("%+v", a)
+		}
+		want(t, "chmod", vfs.SetAttributes(ctx, root, nil, vfs.SetAttr{Valid: vfs.SetMode, Mode: 0o600}), nil)
+	}
+	f := must[vfs.File](t)(vfs.Open(ctx, root, unix.O_RDWR))
+	if n, err := vfs.Write(ctx, f, []byte("TEXT"), 0); n != 4 || err != nil {
+		t.Error(n, err)
+	}
+	f.Close()
+	if got := readAll(t, root); got != "TEXT" {
+		t.Errorf("%q", got)
+	}
+	_, err := vfs.Lookup(ctx, root, "x")
+	want(t, "lookup", err, syscall.ENOTDIR)
+	must[vfs.Statfs](t)(fs.Statfs(ctx))
+	fs.Close()
+	if n := openFDs(t); n != base {
+		t.Errorf("%d descriptors, %d before", n, base)
+	}
 }
 
 func TestClose(t *testing.T) {

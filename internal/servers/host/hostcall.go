@@ -76,7 +76,7 @@ func hostSync(ctx context.Context, fd int, dataOnly bool) error {
 	}
 }
 
-// hostSpace is fallocate and ftruncate: changes of what a file occupies.
+// hostSpace is fallocate, ftruncate and statfs: what a file or a disk occupies.
 // A fallocate that a signal broke off may have done a part; trying again does
 // the rest.
 func hostSpace(ctx context.Context, change func() error) error {
