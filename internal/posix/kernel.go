@@ -50,23 +50,24 @@ type Kernel struct {
 	memfds  *tmp.FS // memory files, which have no name
 
 	// mu guards the tables here and everything that says so.
-	mu        sync.Mutex
-	processes map[int]*Process
-	tasks     map[int]*Task
-	lastPID   int
-	groups    map[int]*group
-	queued    map[uint32]int // pending signals by user
-	serial    uint64         // of the last process made
-	init      *Process       // process 1: adopts and reaps orphans; it has no tasks
-	closing   bool
-	alive     sync.WaitGroup // goroutines of tasks, and of dying spaces
+	mu         sync.Mutex
+	processes  map[int]*Process
+	tasks      map[int]*Task
+	lastPID    int
+	groups     map[int]*group
+	queued     map[uint32]int // pending signals by user
+	serial     uint64         // of the last process made
+	domainname string
+	init       *Process // process 1: adopts and reaps orphans; it has no tasks
+	closing    bool
+	alive      sync.WaitGroup // goroutines of tasks, and of dying spaces
 
 	missing atomic.Uint64 // calls answered with ENOSYS or an unknown flag
 }
 
 // New starts a box without processes.
 func New(c Config) (*Kernel, error) {
-	m, err := machine.New()
+	m, err := machine.New(machine.Options{AllCalls: c.Trace != nil})
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (p *Process) inherit(from *Process, c *cloneArgs) {
 		p.exit.signal = from.exit.signal
 	}
 	p.clocks.borrowed = c.flags&unix.CLONE_VM != 0
-	p.clocks.began = monotonic()
+	p.watchCPULimit()
 	p.k.serial++
 	p.exit.serial = p.k.serial
 }

@@ -43,8 +43,7 @@ func (f *pidFile) Unwatch(w *vfs.Waiter) { f.proc.exit.ends.Unwatch(w) }
 
 // installPidfd opens a descriptor for p.
 func (t *Task) installPidfd(p *Process, flags int) (int, error) {
-	fd, err := t.install(newPidFile(p, t.creds.Load()), unix.O_RDWR|flags&unix.O_NONBLOCK, flags&unix.O_CLOEXEC != 0)
-	return int(fd), err
+	return t.installFile(newPidFile(p, t.creds.Load()), unix.O_RDWR|flags&(unix.O_NONBLOCK|unix.O_CLOEXEC), "anon_inode:[pidfd]")
 }
 
 // pidfd returns the process behind a descriptor, and whether waiting for it

@@ -2,6 +2,7 @@ package posix
 
 import (
 	"sync/atomic"
+	"time"
 
 	"github.com/hati-os/hati/internal/machine"
 )
@@ -30,12 +31,14 @@ type Process struct {
 	execed bool
 	// undumpable: others may not look into it (prctl's PR_SET_DUMPABLE).
 	undumpable bool
+	started    time.Time
 	host       HostInfo
 }
 
 // HostInfo is for looking at a process from outside: /proc.
 type HostInfo struct {
-	exe atomic.Pointer[Path]
+	exe         atomic.Pointer[Path]
+	oomScoreAdj atomic.Int32
 }
 
 // Task is a thread. Fields without a remark belong to the goroutine that runs
@@ -68,11 +71,14 @@ type Task struct {
 	nr       uint64
 	args     Args
 	restart  restart
+	inCall   bool     // between a tracer's Enter and Exit
 	hostCall hostCall // what to do in the host instead of just returning
 
-	clearTID   uint64 // set_tid_address
-	robustList uint64
-	buf        []byte // reused between calls; see buffer
+	personality uint32 // personality(2)
+	timerSlack  uint64 // prctl(2)
+	clearTID    uint64 // set_tid_address
+	robustList  uint64
+	buf         []byte // reused between calls; see buffer
 }
 
 // hostCall is a host call by which a system call is finished in the guest's own

@@ -50,6 +50,13 @@ func (p *Process) limit(res int) uint64 {
 	return p.limits[res].Cur
 }
 
+// get returns the soft and the hard limit. It takes k.mu.
+func (l *limitTable) get(k *Kernel, res int) (soft, hard uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return l[res].Cur, l[res].Max
+}
+
 func sysGetrlimit(t *Task, a *Args) (uint64, error) {
 	res := a.Int(0)
 	if res < 0 || res >= numLimits {
@@ -125,6 +132,9 @@ func (t *Task) setLimit(p *Process, res int, l *abi.Rlimit) (abi.Rlimit, error) 
 		return old, syscall.EPERM
 	}
 	p.limits[res] = *l
+	if res == unix.RLIMIT_CPU {
+		p.watchCPULimit()
+	}
 	return old, nil
 }
 

@@ -172,45 +172,22 @@ func (t *Task) setTemporaryMask(mask abi.Sigset) {
 	defer t.k.mu.Unlock()
 	t.sig.saved, t.sig.hasSaved = t.sig.mask, true
 	t.setMask(mask)
+	t.attention.Store(true) // the mask is given back whatever ends the wait
 }
 
 // withSigmask runs f, a wait, with the mask at addr, as pselect6, ppoll and
-// epoll_pwait do; with addr 0 under the mask as it is. When a signal ended the
-// wait, its handler runs before the old mask is back.
+// epoll_pwait want it; with addr 0 under the mask as it is. The old mask is back
+// when the call returns; if a signal ended the wait, when its handler has been
+// entered (userReturn does that).
 func (t *Task) withSigmask(addr, size uint64, f func() (uint64, error)) (uint64, error) {
-	if addr == 0 {
-		return f()
+	if addr != 0 {
+		mask, err := t.copyInSigset(addr, size)
+		if err != nil {
+			return 0, err
+		}
+		t.setTemporaryMask(mask)
 	}
-	mask, err := t.copyInSigset(addr, size)
-	if err != nil {
-		return 0, err
-	}
-	t.setTemporaryMask(mask)
-	ret, err := f()
-	if t.interrupted() != nil && isInterrupt(err) {
-		return ret, err
-	}
-	t.restoreMask()
-	return ret, err
-}
-
-// restoreMask takes the temporary mask back.
-func (t *Task) restoreMask() {
-	t.k.mu.Lock()
-	defer t.k.mu.Unlock()
-	if t.sig.hasSaved {
-		t.sig.hasSaved = false
-		t.setMask(t.sig.saved)
-	}
-}
-
-// isInterrupt reports whether a handler's error means that a signal came.
-func isInterrupt(err error) bool {
-	switch errnoOf(err) {
-	case syscall.EINTR, abi.ERESTARTSYS, abi.ERESTARTNOINTR, abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
-		return err != nil
-	}
-	return false
+	return f()
 }
 
 func sysSigsuspend(t *Task, a *Args) (uint64, error) {

@@ -179,16 +179,20 @@ func (p *Process) queue(t *Task, s queuedSignal) error {
 	if t != nil {
 		q = &t.sig.pending
 	}
-	if sig < abi.SIGRTMIN && q.set.Has(sig) {
+	if sig < abi.SIGRTMIN && q.set.Has(sig) && s.timer == nil {
 		return nil
 	}
 	s.uid = p.uid()
-	if s.timer == nil && !p.k.chargeSignal(p, &s) {
+	switch {
+	case s.timer != nil:
+		s.timer.queued = true
+		q.add(s)
+	case !p.k.chargeSignal(p, &s):
 		if sig >= abi.SIGRTMIN && s.info.Code != abi.SI_USER {
 			return syscall.EAGAIN
 		}
 		q.set |= abi.SigBit(sig)
-	} else {
+	default:
 		q.add(s)
 	}
 	if !p.sig.watchers.Empty() {

@@ -59,8 +59,8 @@ var table [512]call
 func init() {
 	t := &table
 	for _, part := range []calls{
-		memoryCalls, execCalls, cloneCalls, futexCalls,
-		exitCalls, signalCalls, timerCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
+		memoryCalls, hostCalls, execCalls, cloneCalls, futexCalls,
+		exitCalls, signalCalls, timerCalls, timeCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
 		identityCalls, systemCalls,
 		pathCalls, attrCalls, descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
 	} {
@@ -88,10 +88,4 @@ func (k *Kernel) miss(t *Task, what string) {
 
 func (k *Kernel) panicked(t *Task, p any) {
 	k.logf("process %d (%s): %s failed inside the server: %v\n%s", t.proc.pid, t.comm(), abi.SyscallName(t.nr), p, debug.Stack())
-}
-
-// Tracer hears of system calls, from the goroutines of the tasks.
-type Tracer interface {
-	Enter(t *Task)
-	Exit(t *Task, ret uint64, err syscall.Errno)
 }

@@ -27,9 +27,15 @@ func (t *Task) userReturn() bool {
 // attend handles all that is pending. It returns false when the task is to end.
 func (t *Task) attend() bool {
 	t.settleHostCall()
+	if t.sig.hasSaved && t.restart.code == 0 && t.thread.Regs.RAX != abi.Result(0, syscall.EINTR) {
+		// The call with a mask of its own was not interrupted: no signal that
+		// only this mask let in is handled.
+		t.restoreMask()
+	}
 	for {
 		t.k.mu.Lock()
 		t.attention.Store(false)
+		t.proc.unparkTimers()
 		info, act, ok := t.nextHandled()
 		if t.exit.dying.Load() {
 			t.k.mu.Unlock()
@@ -40,8 +46,7 @@ func (t *Task) attend() bool {
 		}
 		if !ok && t.sig.hasSaved {
 			// The call's own mask ends with it; the old one may let more in.
-			t.sig.hasSaved = false
-			t.setMask(t.sig.saved)
+			t.restoreMaskLocked()
 			again := t.attention.Load()
 			t.k.mu.Unlock()
 			t.settleRestart(nil)
@@ -167,4 +172,16 @@ func sysRestartSyscall(t *Task, _ *Args) (uint64, error) {
 		return 0, syscall.EINTR
 	}
 	return t.restart.next(t)
+}
+
+// restoreMask takes the temporary mask back.
+func (t *Task) restoreMask() {
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	t.restoreMaskLocked()
+}
+
+func (t *Task) restoreMaskLocked() {
+	t.sig.hasSaved = false
+	t.setMask(t.sig.saved)
 }
