@@ -23,6 +23,8 @@ type dentry struct {
 	over  atomic.Pointer[overlay]
 	place atomic.Pointer[place] // replaced, never changed
 	first place                 // what place points to at first
+	// linkable: a file without a name that may still get one (O_TMPFILE).
+	linkable atomic.Bool
 
 	// version counts the changes that the box itself made to the directory: what
 	// a Lookup returned before one says nothing after it.

@@ -35,7 +35,6 @@ type Description struct {
 	tty      vfs.Terminal
 	stream   bool // no offsets
 	isPath   bool // opened with O_PATH
-	linkable bool // made with O_TMPFILE, and may get a name
 
 	refs   atomic.Int64
 	flags  atomic.Uint32 // the keptFlags

@@ -22,6 +22,8 @@ type mountTable struct {
 	recent recentDentries
 	fifos  pipe.FIFOs
 	locks  lockTable
+	// watcher hears of changes; nil when nobody listens.
+	watcher watcher
 
 	mu   sync.RWMutex // guards the rest, and changes of overlays
 	list []*mount     // in the order of mounting

@@ -221,9 +221,8 @@ func (t *Task) openTmpfile(dir *dentry, flags int, mode uint32) (*Description, e
 	}
 	d := newDentry(dir.mount, n, dir, "#"+utoa(a.Ino))
 	d.unhash()
-	desc := newDescription(f, Path{d}, flags)
-	desc.linkable = flags&unix.O_EXCL == 0
-	return desc, nil
+	d.linkable.Store(flags&unix.O_EXCL == 0)
+	return newDescription(f, Path{d}, flags), nil
 }
 
 // serverFlags are those of open's flags that a server hears of.
