@@ -37,9 +37,9 @@ type Description struct {
 	isPath   bool // opened with O_PATH
 
 	refs   atomic.Int64
-	flags  atomic.Uint32 // the keptFlags
-	locked atomic.Bool   // has, or had, locks of whatever kind
-	tidied atomic.Bool   // set-id bits were looked after (see dropSetID)
+	flags  atomic.Uint32             // the keptFlags
+	locks  atomic.Pointer[lockTable] // where it has, or had, locks of its own
+	tidied atomic.Bool               // set-id bits were looked after (see dropSetID)
 
 	offset offsetLock // orders the users of off
 	off    int64
@@ -58,11 +58,12 @@ type fileOwner struct {
 	waiter *vfs.Waiter // while O_ASYNC is on
 }
 
-var lastDescription atomic.Uint64
+// lastOwner makes descriptions and descriptor tables distinct owners of locks.
+var lastOwner atomic.Uint64
 
 // newDescription returns a description with one reference. flags are open(2)'s.
 func newDescription(f vfs.File, p Path, flags int) *Description {
-	d := &Description{file: f, path: p, id: lastDescription.Add(1)}
+	d := &Description{file: f, path: p, id: lastOwner.Add(1)}
 	d.refs.Store(1)
 	d.flags.Store(uint32(flags & keptFlags))
 	if flags&unix.O_PATH != 0 {
@@ -143,8 +144,8 @@ func (d *Description) releaseErr() error {
 	}
 	d.endAsync()
 	d.unwatch()
-	if d.locked.Load() {
-		releaseDescriptionLocks(d)
+	if l := d.locks.Load(); l != nil {
+		l.release(d.file.Node(), d.id)
 	}
 	return d.file.Close()
 }

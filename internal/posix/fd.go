@@ -28,11 +28,9 @@ type FDTable struct {
 	low     int // no number below is free
 }
 
-var lastFDTable atomic.Uint64
-
 // NewFDTable returns an empty table with one user.
 func (k *Kernel) NewFDTable() *FDTable {
-	t := &FDTable{k: k, id: lastFDTable.Add(1), users: 1}
+	t := &FDTable{k: k, id: lastOwner.Add(1), users: 1}
 	t.slots.Store(new([]atomic.Pointer[Description]))
 	return t
 }
