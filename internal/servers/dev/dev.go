@@ -8,23 +8,23 @@
 //
 // The package imports vfs, the tty server and x/sys.
 //
-// Lock order: FS.mu (the tree), then Registry.mu or Pts.mu (leaves of this
+// Lock order: tree.mu, then Registry.mu or Pts.names (leaves of this
 // package). Devices are opened with no lock held.
 package dev
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 
+	"github.com/hati-os/hati/internal/servers/tty"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
 
 // Options say what a /dev is made of. The zero Options are usable.
 type Options struct {
-	// Dev is the st_dev of the file system; 0 means 0:5.
-	Dev uint64
+	// Dev is the st_dev of the file system, PtsDev that of /dev/pts; 0 means 0:5
+	// and 0:6.
+	Dev, PtsDev uint64
 	// Registry holds the drivers; nil makes a new one. New registers the
 	// package's own devices in it.
 	Registry *Registry
@@ -34,6 +34,11 @@ type Options struct {
 	TTY Device
 	// Console is /dev/console; without it there is no such name.
 	Console Device
+	// Job is what terminals need of the processes; nil for terminals without.
+	Job tty.Job
+	// Owner returns the user (fsuid) of the calling process, to whom a terminal
+	// that it makes will belong; nil means root.
+	Owner func(ctx context.Context) uint32
 	// Shm is the directory shown as /dev/shm; nil means an empty one of this
 	// file system, on which a tmp server can be mounted.
 	Shm vfs.Node
@@ -41,12 +46,9 @@ type Options struct {
 
 // FS is a /dev.
 type FS struct {
-	dev      uint64
-	registry *Registry
-	root     *dir
-	lastIno  atomic.Uint64
-
-	mu sync.RWMutex // guards the whole tree and all attributes
+	tree
+	pts  *Pts
+	root *dir
 }
 
 // New makes a /dev with the usual names in it.
@@ -54,13 +56,16 @@ func New(o Options) *FS {
 	if o.Dev == 0 {
 		o.Dev = unix.Mkdev(0, 5)
 	}
+	if o.PtsDev == 0 {
+		o.PtsDev = unix.Mkdev(0, 6)
+	}
 	if o.Registry == nil {
 		o.Registry = NewRegistry()
 	}
 	if o.TTY == nil {
 		o.TTY = DeviceFunc(noDevice)
 	}
-	fs := &FS{dev: o.Dev, registry: o.Registry}
+	fs := &FS{tree: tree{dev: o.Dev, registry: o.Registry}, pts: newPts(&o)}
 	fs.root = fs.newDir(unix.S_IFDIR|0o755, 0, 0)
 	fs.root.parent = fs.root
 
@@ -73,6 +78,9 @@ func New(o Options) *FS {
 	if o.Console != nil {
 		fs.device("console", 0o600, 0, unix.Mkdev(5, 1), o.Console)
 	}
+
+	fs.node("ptmx", 0o666, ttyGID, ptmxNumber)
+	fs.root.put("pts", &fs.pts.root)
 
 	fs.symlink("fd", "/proc/self/fd")
 	fs.symlink("stdin", "/proc/self/fd/0")
@@ -92,6 +100,11 @@ const ttyGID = 5
 // Root returns the directory.
 func (fs *FS) Root(context.Context) (vfs.Node, error) { return fs.root, nil }
 
+// Pts returns the file system of /dev/pts. Its root is there already; mounting
+// it besides lets statfs and /proc/mounts tell that it is a devpts, which C
+// libraries ask.
+func (fs *FS) Pts() *Pts { return fs.pts }
+
 // Registry returns the drivers that device nodes are opened with.
 func (fs *FS) Registry() *Registry { return fs.registry }
 
@@ -108,6 +121,11 @@ func (fs *FS) Statfs(context.Context) (vfs.Statfs, error) {
 // device registers d, unless the number has a driver already, and names it.
 func (fs *FS) device(name string, mode, gid uint32, rdev uint64, d Device) {
 	_ = fs.registry.Register(unix.S_IFCHR, rdev, d) // EEXIST: the caller's own driver stays
+	fs.node(name, mode, gid, rdev)
+}
+
+// node names a device.
+func (fs *FS) node(name string, mode, gid uint32, rdev uint64) {
 	n := &special{inode: fs.newInode(unix.S_IFCHR|mode, 0, gid)}
 	n.rdev = rdev
 	fs.root.put(name, n)

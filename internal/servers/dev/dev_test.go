@@ -49,7 +49,7 @@ func TestNumbers(t *testing.T) {
 		mode         uint32
 	}{
 		{"null", 1, 3, 0o666}, {"zero", 1, 5, 0o666}, {"full", 1, 7, 0o666},
-		{"random", 1, 8, 0o666}, {"urandom", 1, 9, 0o666}, {"tty", 5, 0, 0o666},
+		{"random", 1, 8, 0o666}, {"urandom", 1, 9, 0o666}, {"tty", 5, 0, 0o666}, {"ptmx", 5, 2, 0o666},
 	} {
 		n, err := d.Lookup(ctx, c.name)
 		if err != nil {

@@ -26,7 +26,7 @@ type entry struct {
 
 const firstCookie = 3
 
-func (fs *FS) newDir(mode, uid, gid uint32) *dir {
+func (fs *tree) newDir(mode, uid, gid uint32) *dir {
 	d := &dir{inode: fs.newInode(mode, uid, gid), names: make(map[string]entry), next: firstCookie}
 	d.nlink = 2
 	return d
@@ -140,7 +140,7 @@ func (d *dir) Remove(_ context.Context, name string, isDir bool) error {
 }
 
 // removable says whether n may lose its name to rmdir (isDir) or unlink.
-func (fs *FS) removable(n vfs.Node, isDir bool) error {
+func (fs *tree) removable(n vfs.Node, isDir bool) error {
 	sub, ok := n.(*dir)
 	switch {
 	case fs.own(n) == nil:

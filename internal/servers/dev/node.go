@@ -2,6 +2,8 @@ package dev
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -14,9 +16,17 @@ const (
 	nameMax   = 255
 )
 
+// tree is what the nodes of a file system share.
+type tree struct {
+	dev      uint64
+	registry *Registry
+	lastIno  atomic.Uint64
+	mu       sync.RWMutex // guards the whole tree and all attributes
+}
+
 // inode is what all nodes have. fs.mu guards the fields after fs and ino.
 type inode struct {
-	fs  *FS
+	fs  *tree
 	ino uint64
 
 	mode, nlink, uid, gid      uint32
@@ -24,7 +34,7 @@ type inode struct {
 	atime, mtime, ctime, btime syscall.Timespec
 }
 
-func (fs *FS) newInode(mode, uid, gid uint32) inode {
+func (fs *tree) newInode(mode, uid, gid uint32) inode {
 	t := now()
 	return inode{fs: fs, ino: fs.lastIno.Add(1), mode: mode, nlink: 1, uid: uid, gid: gid,
 		atime: t, mtime: t, ctime: t, btime: t}
@@ -81,7 +91,7 @@ func (n *inode) base() *inode { return n }
 
 // own returns the inode of a node that lives in fs's tree, nil for a foreign one
 // that was put there (Options.Shm).
-func (fs *FS) own(n vfs.Node) *inode {
+func (fs *tree) own(n vfs.Node) *inode {
 	if t, ok := n.(interface{ base() *inode }); ok && t.base().fs == fs {
 		return t.base()
 	}

@@ -48,14 +48,15 @@ func (m *Master) OpenPeer(ctx context.Context, flags int) (vfs.File, error) {
 // Close ends the terminal: the slave is hung up.
 func (m *Master) Close() error {
 	p := m.p
-	p.mu.Lock()
-	p.masterOpen = false
-	p.packet = false
-	p.hangupAndTell()
-	p.unlock()
 	if p.opts.Closed != nil {
 		p.opts.Closed()
 	}
+	p.mu.Lock()
+	defer p.unlock()
+	p.masterOpen = false
+	p.packet = false
+	p.hangupAndTell()
+	p.released = p.slaves == 0
 	return nil
 }
 

@@ -59,8 +59,9 @@ func (s *Slave) Close() error {
 	p.mu.Lock()
 	defer p.unlock()
 	p.slaves--
-	if p.slaves == 0 && p.masterOpen {
+	if p.slaves == 0 {
 		p.lastSlaveGone()
+		p.released = !p.masterOpen
 	}
 	return nil
 }

@@ -51,9 +51,12 @@ type Options struct {
 	Rdev uint64
 	// OpenPeer opens the slave for [Master.OpenPeer], with the slave's node.
 	OpenPeer func(ctx context.Context, flags int) (vfs.File, error)
-	// Closed is called once, when the master is closed, with no lock held: the
+	// Closed is called once, before the master is closed, with no lock held: the
 	// slave's name is to disappear.
 	Closed func()
+	// Released is called once, when the master and all files of the slave are
+	// closed, with no lock held: the index is free.
+	Released func()
 }
 
 // PTY is a pseudo-terminal. Its methods may be called concurrently.
@@ -82,8 +85,9 @@ type PTY struct {
 
 	masterQueue, slaveQueue vfs.Queue
 
-	signals []syscall.Signal // to the foreground group, once mu is free
-	hangups []hangup         // likewise
+	released bool             // tell so, once mu is free
+	signals  []syscall.Signal // to the foreground group, once mu is free
+	hangups  []hangup         // likewise
 }
 
 type winsize struct{ row, col, xpixel, ypixel uint16 }
@@ -110,8 +114,8 @@ func (noJob) Privileged(context.Context) bool { return true }
 
 // unlock gives mu back and then delivers the signals that arose under it.
 func (p *PTY) unlock() {
-	signals, hangups := p.signals, p.hangups
-	p.signals, p.hangups = nil, nil
+	signals, hangups, released := p.signals, p.hangups, p.released
+	p.signals, p.hangups, p.released = nil, nil, false
 	foreground := p.Foreground()
 	p.mu.Unlock()
 	for _, s := range signals {
@@ -121,6 +125,9 @@ func (p *PTY) unlock() {
 	}
 	for _, h := range hangups {
 		p.job.Hangup(p, h.session, h.foreground)
+	}
+	if released && p.opts.Released != nil {
+		p.opts.Released()
 	}
 }
 

@@ -232,16 +232,19 @@ func TestOpenPeer(t *testing.T) {
 func TestHangup(t *testing.T) {
 	t.Run("master closes", func(t *testing.T) {
 		j := &jobs{}
-		closed := 0
-		x := newTerminal(t, tty.Options{Job: j, Closed: func() { closed++ }})
+		closed, released := 0, 0
+		x := newTerminal(t, tty.Options{Job: j, Closed: func() { closed++ }, Released: func() { released++ }})
 		x.SetSession(3)
 		x.SetForeground(4)
 		x.m.Close()
 		j.check(t, "hangup of 3 4, has 0 0")
-		if closed != 1 {
-			t.Errorf("told %d times that it is closed", closed)
+		if closed != 1 || released != 0 {
+			t.Errorf("told %d times that it is closed, %d that it is free", closed, released)
 		}
 		x.s.Close()
+		if closed != 1 || released != 1 {
+			t.Errorf("told %d times that it is closed, %d that it is free", closed, released)
+		}
 	})
 	t.Run("by the session's leader", func(t *testing.T) {
 		j := &jobs{}
