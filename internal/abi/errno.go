@@ -60,6 +60,8 @@ func ErrnoName(e syscall.Errno) string {
 		return "ERESTART_RESTARTBLOCK"
 	case ENOTSUPP:
 		return "ENOTSUPP"
+	case syscall.EOPNOTSUPP:
+		return "EOPNOTSUPP" // x/sys/unix prefers the other name, ENOTSUP
 	}
 	if s := unix.ErrnoName(e); s != "" {
 		return s
