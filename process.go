@@ -17,12 +17,12 @@ func (p *Process) Pid() int { return p.p.PID() }
 
 // Signal sends a signal, as kill(2) by the superuser of the box would.
 // os.ErrProcessDone when it has ended.
-func (p *Process) Signal(sig syscall.Signal) error { return done(p.p.Kill(sig)) }
+func (p *Process) Signal(sig syscall.Signal) error { return done(p.p.Signal(sig)) }
 
 // SignalForeground sends a signal to the foreground process group of the
 // program's terminal, as a key typed there does; without one, to the program.
 func (p *Process) SignalForeground(sig syscall.Signal) error {
-	return done(p.p.KillForeground(sig))
+	return done(p.p.SignalForeground(sig))
 }
 
 // Kill sends SIGKILL.

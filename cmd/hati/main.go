@@ -17,7 +17,7 @@ const (
 )
 
 type cli struct {
-	Run runCmd `cmd:"" help:"Run a program in a new box." passthrough:""`
+	Run runCmd `cmd:"" help:"Run a program in a new box."`
 }
 
 func main() {

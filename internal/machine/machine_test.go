@@ -13,7 +13,7 @@ const codeAt = 0x10000000
 // start gives a thread that is about to run code.
 func start(t testing.TB, code ...byte) (*Machine, *Thread) {
 	t.Helper()
-	m, err := New()
+	m, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func BenchmarkFork(b *testing.B) {
 
 func BenchmarkStart(b *testing.B) {
 	for b.Loop() {
-		m, err := New()
+		m, err := New(Options{})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -277,3 +277,7 @@ func (t *Thread) DoWithFD(fd int, calls []Call) error {
 
 // GuestFD is the number that DoWithFD's descriptor has in the guest process.
 const GuestFD = 1
+
+// IsOwn reports whether an address of a guest process belongs to the machine:
+// the stub or the slots.
+func IsOwn(addr uint64) bool { return addr >= textBase && addr < slotsBase+slotsSize }

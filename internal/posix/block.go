@@ -92,6 +92,7 @@ func (t *Task) await(f vfs.File, events vfs.Events, deadline time.Time) error {
 // taskContext is the context of a task's system calls. It ends when the task is
 // wanted elsewhere. Nothing is allocated unless a server waits on it.
 type taskContext struct {
+	task *Task
 	mu   sync.Mutex
 	done chan struct{}
 	err  error
@@ -101,7 +102,14 @@ type taskContext struct {
 func (t *Task) context() context.Context { return t.ctx }
 
 func (c *taskContext) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (c *taskContext) Value(any) any               { return nil }
+
+// Value gives the task to those servers that answer each caller differently.
+func (c *taskContext) Value(key any) any {
+	if _, ok := key.(taskKey); ok && c.task != nil {
+		return c.task
+	}
+	return nil
+}
 
 // Err returns the cause itself, so context.Cause returns it, too.
 func (c *taskContext) Err() error {

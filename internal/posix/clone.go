@@ -3,6 +3,7 @@ package posix
 import (
 	"encoding/binary"
 	"syscall"
+	"time"
 
 	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/internal/machine"
@@ -107,6 +108,9 @@ func (t *Task) clone(c *cloneArgs) (uint64, error) {
 		f&unix.CLONE_PARENT != 0 && t.proc.parent == t.k.init && t.proc.pid == 1:
 		return 0, syscall.EINVAL
 	}
+	if t.interrupted() != nil {
+		return 0, abi.ERESTARTNOINTR
+	}
 	child := t.newTask(c)
 	if err := t.k.enroll(child, t, c); err != nil {
 		return 0, err
@@ -143,9 +147,11 @@ func (t *Task) clone(c *cloneArgs) (uint64, error) {
 // newTask makes the task with what it inherits, but neither id nor memory.
 func (t *Task) newTask(c *cloneArgs) *Task {
 	child := &Task{k: t.k, wake: make(chan struct{}, 1), ctx: &taskContext{}}
+	child.ctx.task = child
 	child.creds.Store(t.creds.Load())
 	child.name.Store(t.name.Load())
 	child.sig = t.sig.fork(c.flags)
+	child.sched, child.personality, child.timerSlack = t.sched.fork(), t.personality, t.timerSlack
 	if c.flags&unix.CLONE_CHILD_CLEARTID != 0 {
 		child.clearTID = c.childTID
 	}
@@ -230,6 +236,7 @@ func (k *Kernel) enroll(child, t *Task, c *cloneArgs) error {
 			parent = t.proc.parent
 		}
 		child.proc = k.newProcess(child, parent, t.proc, c)
+		child.proc.exit.creator = t
 	}
 	k.tasks[id] = child // keeps the id
 	return nil
@@ -247,7 +254,7 @@ func (k *Kernel) unenroll(child *Task) {
 func (k *Kernel) newProcess(leader *Task, parent, from *Process, c *cloneArgs) *Process {
 	p := &Process{
 		k: k, pid: leader.tid, parent: parent, leader: leader,
-		children: map[int]*Process{}, tasks: map[int]*Task{},
+		children: map[int]*Process{}, tasks: map[int]*Task{}, started: time.Now(),
 	}
 	p.inherit(from, c)
 	p.host.exe.Store(from.host.exe.Load())
@@ -262,7 +269,8 @@ func (k *Kernel) newProcess(leader *Task, parent, from *Process, c *cloneArgs) *
 func (k *Kernel) launch(child, t *Task) error {
 	k.mu.Lock()
 	p := child.proc
-	if k.closing || p == t.proc && t.dying() {
+	if k.closing || t.interruptedLocked() != nil {
+		// As on Linux a signal comes before or after the child, not between.
 		delete(k.tasks, child.tid)
 		k.mu.Unlock()
 		child.mem.drop(child)

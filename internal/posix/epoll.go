@@ -233,14 +233,14 @@ func sysEpollCreate1(t *Task, a *Args) (uint64, error) {
 	if a.Int(0)&^unix.EPOLL_CLOEXEC != 0 {
 		return 0, syscall.EINVAL
 	}
-	return t.install(newEpoll(t.creds.Load()), unix.O_RDWR, a.Int(0)&unix.EPOLL_CLOEXEC != 0)
+	return t.installObject(newEpoll(t.creds.Load()), unix.O_RDWR|a.Int(0)&unix.EPOLL_CLOEXEC, "anon_inode:[eventpoll]")
 }
 
 func sysEpollCreate(t *Task, a *Args) (uint64, error) {
 	if a.Int(0) <= 0 {
 		return 0, syscall.EINVAL
 	}
-	return t.install(newEpoll(t.creds.Load()), unix.O_RDWR, false)
+	return t.installObject(newEpoll(t.creds.Load()), unix.O_RDWR, "anon_inode:[eventpoll]")
 }
 
 func sysEpollCtl(t *Task, a *Args) (uint64, error) {
@@ -321,10 +321,9 @@ func sysEpollWait(t *Task, a *Args) (uint64, error) {
 }
 
 func sysEpollPwait(t *Task, a *Args) (uint64, error) {
-	if err := t.setTempMask(a[4], a[5]); err != nil {
-		return 0, err
-	}
-	return t.epollWait(a.Int(0), a[1], a.Int(2), millis(a.Int(3)))
+	return t.withSigmask(a[4], a[5], func() (uint64, error) {
+		return t.epollWait(a.Int(0), a[1], a.Int(2), millis(a.Int(3)))
+	})
 }
 
 func sysEpollPwait2(t *Task, a *Args) (uint64, error) {
@@ -332,10 +331,9 @@ func sysEpollPwait2(t *Task, a *Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := t.setTempMask(a[4], a[5]); err != nil {
-		return 0, err
-	}
-	return t.epollWait(a.Int(0), a[1], a.Int(2), deadline)
+	return t.withSigmask(a[4], a[5], func() (uint64, error) {
+		return t.epollWait(a.Int(0), a[1], a.Int(2), deadline)
+	})
 }
 
 func (t *Task) epollWait(fd int, at uint64, limit int, end pollEnd) (uint64, error) {
@@ -382,4 +380,3 @@ var _ interface {
 	vfs.Pollable
 	vfs.Streamer
 } = (*epoll)(nil)
-

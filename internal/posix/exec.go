@@ -3,7 +3,6 @@ package posix
 import (
 	"bytes"
 	"encoding/binary"
-	"path"
 	"syscall"
 
 	"github.com/hati-os/hati/internal/loader"
@@ -116,7 +115,7 @@ func (t *Task) become(p *program) error {
 func (t *Task) leaveMemory() {
 	if t.clearTID != 0 && t.mem.shared() {
 		if t.copyOutUint32(t.clearTID, 0) == nil {
-			t.thread.Do1(unix.SYS_FUTEX, t.clearTID, unix.FUTEX_WAKE, 1)
+			t.thread.Do1(unix.SYS_FUTEX, t.clearTID, futexWake, 1)
 		}
 	}
 	t.clearTID, t.robustList = 0, 0
@@ -150,52 +149,7 @@ type program struct {
 	mem    *Memory
 }
 
-// StartSpec says what the first program of a box is, or another one that is
-// not the child of a guest.
-type StartSpec struct {
-	Path  string
-	Argv  []string
-	Env   []string
-	Dir   string
-	Creds Creds
-	FDs   *FDTable
-}
-
-// Start runs a program as a child of process 1.
-func (k *Kernel) Start(s StartSpec) (*Process, error) {
-	t := &Task{k: k, wake: make(chan struct{}, 1), ctx: &taskContext{}}
-	t.creds.Store(&s.Creds)
-	t.fds = s.FDs
-	t.setComm(path.Base(s.Path))
-	var err error
-	if t.fs, err = k.newFSContext(t, s.Dir); err != nil {
-		return nil, err
-	}
-	c := &cloneArgs{exitSignal: int(unix.SIGCHLD)}
-	first := &Task{k: k, proc: k.init}
-	if err := k.enroll(t, first, c); err != nil {
-		return nil, err
-	}
-	k.mu.Lock()
-	t.proc.newSession()
-	k.mu.Unlock()
-	p, err := t.load(&program{dirfd: unix.AT_FDCWD, name: s.Path, argv: s.Argv, envp: s.Env})
-	if err != nil {
-		k.unenroll(t)
-		return nil, err
-	}
-	t.thread, t.mem = p.thread, p.mem
-	t.setComm(p.comm)
-	t.proc.host.exe.Store(&p.exe)
-	t.proc.execed = true
-	proc := t.proc
-	if err := k.launch(t, first); err != nil {
-		return nil, err
-	}
-	return proc, nil
-}
-
-// isScript reads the beginning of a file, for "#!".
+// scriptHead reads the beginning of a file, for "#!".
 func scriptHead(r readerAt) ([]byte, error) {
 	var head [loader.ScriptHead]byte
 	n, err := r.ReadAt(head[:], 0)

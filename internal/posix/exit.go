@@ -91,13 +91,6 @@ func (p *Process) exitGroup(status int32) {
 // killLocked ends the process as by SIGKILL. k.mu is held.
 func (p *Process) killLocked() { p.exitGroup(int32(unix.SIGKILL)) }
 
-// Kill ends the process as by SIGKILL.
-func (p *Process) Kill() {
-	p.k.mu.Lock()
-	defer p.k.mu.Unlock()
-	p.killLocked()
-}
-
 // die makes the thread end. k.mu is held.
 func (t *Task) die() {
 	t.exit.dying.Store(true)

@@ -17,7 +17,7 @@ const (
 )
 
 // has reports whether a capability(7) is effective.
-func (c *Creds) has(capability int) bool { return c.Caps.Effective&(1<<capability) != 0 }
+func (c *Creds) has(capability int) bool { return c.capable(capability) }
 
 // privileged reports whether file permissions do not bind.
 func (c *Creds) privileged() bool { return c.has(unix.CAP_DAC_OVERRIDE) }

@@ -45,6 +45,9 @@ func millis(ms int) pollEnd {
 	return endAfter(time.Duration(ms) * time.Millisecond)
 }
 
+// The masks of pselect6, ppoll and epoll_pwait end with the call, or after the
+// handler of the signal that ended it.
+
 // relativeDeadline reads a timespec; address 0 means forever.
 func (t *Task) relativeDeadline(at uint64) (pollEnd, error) {
 	if at == 0 {
@@ -73,8 +76,8 @@ func (e pollEnd) remaining() time.Duration {
 // pollEntry is a file to wait for.
 type pollEntry struct {
 	desc    *Description // nil: no file, nothing to report
-	want    vfs.Events // to watch for
-	report  vfs.Events // that end the wait
+	want    vfs.Events   // to watch for
+	report  vfs.Events   // that end the wait
 	got     vfs.Events
 	waiter  vfs.Waiter
 	watched bool
@@ -194,11 +197,10 @@ func sysPpoll(t *Task, a *Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := t.setTempMask(a[3], a[4]); err != nil {
-		return 0, err
-	}
-	n, err := t.pollOnce(a[0], a.Uint(1), end)
-	return n, t.writeRemaining(a[2], end, err)
+	return t.withSigmask(a[3], a[4], func() (uint64, error) {
+		n, err := t.pollOnce(a[0], a.Uint(1), end)
+		return n, t.writeRemaining(a[2], end, err)
+	})
 }
 
 // writeRemaining stores the time left, as ppoll and pselect do. A call that is
@@ -247,18 +249,18 @@ func sysPselect(t *Task, a *Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
+	var mask, size uint64
 	if a[5] != 0 {
 		var b [16]byte
 		if err := t.copyIn(a[5], b[:]); err != nil {
 			return 0, err
 		}
-		mask, size := binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
-		if err := t.setTempMask(mask, size); err != nil {
-			return 0, err
-		}
+		mask, size = binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:])
 	}
-	n, err := t.selectOnce(a.Int(0), a[1], a[2], a[3], end)
-	return n, t.writeRemaining(a[4], end, err)
+	return t.withSigmask(mask, size, func() (uint64, error) {
+		n, err := t.selectOnce(a.Int(0), a[1], a[2], a[3], end)
+		return n, t.writeRemaining(a[4], end, err)
+	})
 }
 
 // The events behind select's three sets, in and out.

@@ -58,8 +58,9 @@ type Task struct {
 	creds atomic.Pointer[Creds] // replaced, never changed
 	name  atomic.Pointer[string]
 
-	sig  taskSignals // signal.go
-	exit taskExit    // exit.go
+	sig   taskSignals // signal.go
+	sched taskSched   // sched.go
+	exit  taskExit    // exit.go
 
 	// The funnel (block.go).
 	wake      chan struct{} // holds one token: look again

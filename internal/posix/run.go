@@ -19,6 +19,9 @@ type restart struct {
 // run is the life of a task: run the guest, answer it, look after signals.
 func (t *Task) run() {
 	defer t.k.alive.Done()
+	if tr := t.k.config.Trace; tr != nil {
+		defer tr.Gone(t)
+	}
 	for t.userReturn() {
 		tr := t.enter()
 		t.running.Store(false)
@@ -67,6 +70,7 @@ func (t *Task) syscall(arch uint32) {
 	c := t.k.lookupCall(t.nr)
 	tr := t.k.config.Trace
 	if tr != nil {
+		t.inCall = true
 		tr.Enter(t)
 	}
 	var ret uint64
@@ -77,7 +81,12 @@ func (t *Task) syscall(arch uint32) {
 	} else {
 		ret, err = t.call(c)
 	}
-	if tr != nil && !t.hostCall.set {
+	if tr != nil {
+		if h := &t.hostCall; h.set && !h.waits {
+			h.set = false
+			ret, err = t.thread.Do1(h.nr, h.args[:]...)
+		}
+		t.inCall = false
 		tr.Exit(t, ret, errnoOf(err))
 	}
 	t.setResult(ret, err)

@@ -61,7 +61,7 @@ func init() {
 	for _, part := range []calls{
 		memoryCalls, hostCalls, execCalls, cloneCalls, futexCalls,
 		exitCalls, signalCalls, timerCalls, timeCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
-		identityCalls, systemCalls,
+		identityCalls, systemCalls, schedCalls, vmCalls,
 		pathCalls, attrCalls, descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
 	} {
 		for nr, c := range maps.All(part) {

@@ -1,0 +1,4 @@
+package posix
+
+// socketCalls are the calls on sockets.
+var socketCalls calls

@@ -1,0 +1,141 @@
+package posix
+
+import (
+	"context"
+	"path"
+	"syscall"
+
+	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/servers/dev"
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// StartSpec says what program to start from outside the box.
+type StartSpec struct {
+	Path  string
+	Argv  []string
+	Env   []string
+	Creds *Creds
+	// Dir is the working directory. With DirOptional the root serves when there
+	// is no such directory.
+	Dir         string
+	DirOptional bool
+	// Files become descriptors 0, 1, 2 and so on. They are closed with the last
+	// descriptor, or when the program could not be started.
+	Files []StartFile
+}
+
+// StartFile is an open file for a new program. Flags are open(2)'s.
+type StartFile struct {
+	File  vfs.File
+	Flags int
+}
+
+// NewCreds returns the credentials of a user. uid 0 is the box's superuser.
+func NewCreds(uid, gid uint32, groups []uint32) *Creds {
+	return &Creds{
+		UID: uid, EUID: uid, SUID: uid, FSUID: uid,
+		GID: gid, EGID: gid, SGID: gid, FSGID: gid, Groups: groups,
+	}
+}
+
+// Start runs a program as a child of process 1, in a session of its own.
+func (k *Kernel) Start(s StartSpec) (*Process, error) {
+	t := &Task{k: k, wake: make(chan struct{}, 1), ctx: &taskContext{}}
+	t.creds.Store(s.Creds)
+	t.setComm(path.Base(s.Path))
+	t.fds = k.NewFDTable()
+	for i, f := range s.Files {
+		if err := t.fds.Set(i, f.File, f.Flags, ""); err != nil {
+			t.fds.drop()
+			return nil, err
+		}
+	}
+	p, err := k.start(t, s)
+	if err != nil {
+		t.fds.drop()
+	}
+	return p, err
+}
+
+func (k *Kernel) start(t *Task, s StartSpec) (*Process, error) {
+	first := &Task{k: k, proc: k.init}
+	if err := k.enroll(t, first, &cloneArgs{exitSignal: int(unix.SIGCHLD)}); err != nil {
+		return nil, err
+	}
+	p, err := t.prepare(s)
+	if err != nil {
+		k.unenroll(t)
+		return nil, err
+	}
+	t.ctx.task = t
+	t.thread, t.mem = p.thread, p.mem
+	t.setComm(p.comm)
+	t.proc.host.exe.Store(&p.exe)
+	t.proc.execed = true
+	proc := t.proc
+	if k.launch(t, first) != nil {
+		return nil, syscall.ESRCH // the box is closing
+	}
+	return proc, nil
+}
+
+// prepare finds the directory and loads the program.
+func (t *Task) prepare(s StartSpec) (*program, error) {
+	t.k.mu.Lock()
+	t.proc.newSession()
+	t.k.mu.Unlock()
+	fs, err := t.k.newFSContext(t, s.Dir)
+	if err != nil && s.DirOptional {
+		fs, err = t.k.newFSContext(t, "/")
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.fs = fs
+	return t.load(&program{dirfd: unix.AT_FDCWD, name: s.Path, argv: s.Argv, envp: s.Env})
+}
+
+// callerOf returns the task whose system call a context belongs to.
+func callerOf(ctx context.Context) *Task {
+	t, _ := ctx.Value(taskKey{}).(*Task)
+	return t
+}
+
+type taskKey struct{}
+
+// TTYDevice is /dev/tty: the caller's controlling terminal.
+var TTYDevice = dev.DeviceFunc(func(ctx context.Context, _ vfs.Node, flags int) (vfs.File, error) {
+	if t := callerOf(ctx); t != nil {
+		return t.openTerminal(flags)
+	}
+	return nil, syscall.ENXIO
+})
+
+// Signal sends a signal from outside the box; ESRCH when the process has ended.
+func (p *Process) Signal(sig syscall.Signal) error {
+	p.k.mu.Lock()
+	defer p.k.mu.Unlock()
+	if p.exit.zombie || p.k.processes[p.pid] != p {
+		return syscall.ESRCH
+	}
+	return p.send(nil, queuedSignal{info: abi.KillInfo(sig, abi.SI_USER, 0, 0)})
+}
+
+// SignalForeground sends a signal to the foreground group of the process's
+// terminal, or without one to the process.
+func (p *Process) SignalForeground(sig syscall.Signal) error {
+	p.k.mu.Lock()
+	var line vfs.Line
+	if p.group != nil {
+		line = p.group.session.tty
+	}
+	p.k.mu.Unlock()
+	if line != nil {
+		if fg := line.Foreground(); fg > 0 && p.k.SignalGroup(fg, sig) {
+			return nil
+		}
+	}
+	return p.Signal(sig)
+}

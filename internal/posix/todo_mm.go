@@ -1,5 +1,0 @@
-package posix
-
-type Memory struct{}
-
-var memoryCalls, execCalls, cloneCalls, futexCalls calls
