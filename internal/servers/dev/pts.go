@@ -104,6 +104,9 @@ func (p *Pts) remove(index int) {
 	s := p.slaves[index]
 	delete(p.slaves, index)
 	p.names.Unlock()
+	if s == nil {
+		return
+	}
 	p.registry.Unregister(unix.S_IFCHR, s.rdev)
 }
 

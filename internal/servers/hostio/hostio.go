@@ -77,6 +77,22 @@ func reopen(fd, flags int) (int, error) {
 	return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 }
 
+// reopenOwn is reopen for a terminal that belongs to another user (after su or
+// sudo): as controlling terminal everyone may open it.
+func reopenOwn(fd, flags int) (int, error) {
+	own, err := unix.Open("/dev/tty", flags|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return -1, err
+	}
+	a, err1 := unix.IoctlGetInt(fd, unix.TIOCGDEV)
+	b, err2 := unix.IoctlGetInt(own, unix.TIOCGDEV)
+	if err1 != nil || err2 != nil || a != b {
+		unix.Close(own)
+		return -1, unix.ENXIO
+	}
+	return own, nil
+}
+
 func dup(fd int) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 }

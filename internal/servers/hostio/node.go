@@ -90,7 +90,11 @@ func (n *node) make(fd, flags int, fresh bool) (File, error) {
 	case n.class == disk && fresh:
 		own, err = reopen(fd, flags)
 	case n.class == console && !n.excl, n.class == pipe && nameless(fd):
-		if own, err = reopen(fd, mode|unix.O_NONBLOCK); err == nil {
+		own, err = reopen(fd, mode|unix.O_NONBLOCK)
+		if err != nil && n.class == console {
+			own, err = reopenOwn(fd, mode|unix.O_NONBLOCK)
+		}
+		if err == nil {
 			mine = true
 			break
 		}

@@ -10,8 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pipeBuf is what a pipe or terminal that polls writable takes without waiting.
-const pipeBuf = 4096
+// pipeBuf is what a pipe that polls writable takes without waiting. A terminal
+// promises nothing, but has room for ttyBuf unless whoever shows it is stuck.
+const (
+	pipeBuf = 4096
+	ttyBuf  = 64
+)
 
 // Stream is a pipe, a socket or a device of the host. Its Read and Write never
 // wait, whatever the host description's flags.
@@ -91,7 +95,11 @@ func (s *Stream) Write(_ context.Context, p []byte, _ int64) (int, error) {
 	if pollNow(s.fd, vfs.EventOut) == 0 {
 		return 0, syscall.EAGAIN
 	}
-	return retry(func() (int, error) { return unix.Write(s.fd, p[:min(len(p), pipeBuf)]) })
+	most := pipeBuf
+	if s.n.class == console {
+		most = ttyBuf
+	}
+	return retry(func() (int, error) { return unix.Write(s.fd, p[:min(len(p), most)]) })
 }
 
 func unsupported(err error) bool {
