@@ -166,27 +166,15 @@ func (c *Cmd) lookAndStart(spec posix.StartSpec) (*posix.Process, error) {
 			places = append(places, dir+"/"+c.Path)
 		}
 	}
-	var denied, last error = nil, ErrNotFound
-	for _, p := range places {
-		spec.Path = p
-		proc, err := c.box.kernel.Start(spec)
-		switch {
-		case err == nil:
-			return proc, nil
-		case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
-			if len(places) == 1 {
-				last = err
-			}
-		case errors.Is(err, syscall.EACCES):
-			denied = err
-		default:
-			return nil, &Error{c.Path, err}
+	spec.Paths = places
+	proc, err := c.box.kernel.Start(spec)
+	if err != nil {
+		if errors.Is(err, syscall.ENOENT) && len(places) > 1 {
+			err = ErrNotFound
 		}
+		return nil, &Error{c.Path, err}
 	}
-	if denied != nil {
-		last = denied
-	}
-	return nil, &Error{c.Path, last}
+	return proc, nil
 }
 
 func getenv(env []string, key, otherwise string) string {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -100,13 +101,25 @@ func (img *Image) at(bias uint64) (low, high uint64, err error) {
 	switch {
 	case bias&pageMask != 0 || !img.Dyn && bias != 0:
 		return 0, 0, invalid(syscall.EINVAL, "bias %#x", bias)
-	case low < MinAddr || high > MaxAddr || low >= high:
+	case low < MinAddr || high > img.limit() || low >= high:
 		return 0, 0, invalid(syscall.ENOMEM, "program from %#x to %#x", low, high)
-	case img.Entry+bias >= MaxAddr:
+	case img.Entry+bias >= img.limit():
 		return 0, 0, invalid(syscall.ENOMEM, "entry at %#x", img.Entry+bias)
 	}
 	return low, high, nil
 }
+
+// limit is the end of the addresses that the image may have: those that chose
+// their own stay clear of what else is in a guest process.
+func (img *Image) limit() uint64 {
+	if img.Dyn {
+		return topAddr
+	}
+	return MaxAddr
+}
+
+// topAddr is the end of the addresses of user programs (TASK_SIZE).
+const topAddr = 1<<47 - abi.PageSize
 
 // add appends the mappings of s: the pages from the file, and anonymous ones
 // after them, which Linux makes writable whatever the segment says.

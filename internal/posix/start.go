@@ -2,6 +2,7 @@ package posix
 
 import (
 	"context"
+	"errors"
 	"path"
 	"syscall"
 
@@ -13,7 +14,8 @@ import (
 
 // StartSpec says what program to start from outside the box.
 type StartSpec struct {
-	Path  string
+	// Paths are where the program may be: the first one that is there is run.
+	Paths []string
 	Argv  []string
 	Env   []string
 	Creds *Creds
@@ -44,7 +46,7 @@ func NewCreds(uid, gid uint32, groups []uint32) *Creds {
 func (k *Kernel) Start(s StartSpec) (*Process, error) {
 	t := &Task{k: k, wake: make(chan struct{}, 1), ctx: &taskContext{}}
 	t.creds.Store(s.Creds)
-	t.setComm(path.Base(s.Path))
+	t.setComm(path.Base(s.Argv[0]))
 	t.fds = k.NewFDTable()
 	for i, f := range s.Files {
 		if err := t.fds.Set(i, f.File, f.Flags, ""); err != nil {
@@ -94,7 +96,25 @@ func (t *Task) prepare(s StartSpec) (*program, error) {
 		return nil, err
 	}
 	t.fs = fs
-	return t.load(&program{dirfd: unix.AT_FDCWD, name: s.Path, argv: s.Argv, envp: s.Env})
+	return t.loadFirst(s)
+}
+
+// loadFirst loads the first program that is there and may be run, as execvp(3)
+// finds it.
+func (t *Task) loadFirst(s StartSpec) (*program, error) {
+	var last error = syscall.ENOENT
+	for _, name := range s.Paths {
+		p, err := t.load(&program{dirfd: unix.AT_FDCWD, name: name, argv: s.Argv, envp: s.Env})
+		switch {
+		case err == nil:
+			return p, nil
+		case errors.Is(err, syscall.EACCES):
+			last = err
+		case !errors.Is(err, syscall.ENOENT) && !errors.Is(err, syscall.ENOTDIR):
+			return nil, err
+		}
+	}
+	return nil, last
 }
 
 // callerOf returns the task whose system call a context belongs to.

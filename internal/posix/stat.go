@@ -149,15 +149,17 @@ func (t *Task) access(dirfd int, path uint64, mode uint32, flags int) error {
 // asReal returns the credentials with which access(2) looks, or nil when they
 // are the same.
 func (c *Creds) asReal() *Creds {
+	own := c.capabilities()
 	caps := uint64(0)
 	if c.UID == 0 {
-		caps = c.Caps.Permitted
+		caps = own.Permitted
 	}
-	if c.FSUID == c.UID && c.FSGID == c.GID && c.Caps.Effective == caps {
+	if c.FSUID == c.UID && c.FSGID == c.GID && own.Effective == caps {
 		return nil
 	}
+	own.Effective = caps
 	r := *c
-	r.FSUID, r.FSGID, r.Caps.Effective = c.UID, c.GID, caps
+	r.FSUID, r.FSGID, r.Caps = c.UID, c.GID, &own
 	return &r
 }
 
