@@ -24,7 +24,8 @@ type Terminal interface {
 }
 
 // Line is what POSIX keeps in a terminal for job control. The methods may be
-// called concurrently; POSIX orders what must be one step.
+// called concurrently; POSIX orders what must be one step. A Line that is an
+// [Opener] can be opened through /dev/tty, which makes another file of it.
 type Line interface {
 	// Session is the session whose controlling terminal this is, 0 for none.
 	Session() int

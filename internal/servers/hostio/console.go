@@ -60,6 +60,14 @@ func (t *terminal) SetSession(sid int)     { t.session.Store(int64(sid)) }
 func (t *terminal) Foreground() int        { return int(t.foreground.Load()) }
 func (t *terminal) SetForeground(pgrp int) { t.foreground.Store(int64(pgrp)) }
 
+// Open makes another file of the terminal, as /dev/tty does: whoever has it as
+// controlling terminal may read and write it, whatever hati was given it for.
+func (t *terminal) Open(_ context.Context, flags int) (vfs.File, error) {
+	t.n.mu.Lock()
+	defer t.n.mu.Unlock()
+	return t.n.again(flags)
+}
+
 // StopsOutput is TOSTOP as the host has it now.
 func (t *terminal) StopsOutput() bool {
 	t.n.mu.Lock()

@@ -146,6 +146,42 @@ func TestConsole(t *testing.T) {
 	}
 }
 
+// A terminal given for reading only can be written through /dev/tty, but not
+// through its own node.
+func TestConsoleOpen(t *testing.T) {
+	checkCensus(t)
+	master, slave := hostPty(t)
+	defer unix.Close(master)
+	defer unix.Close(slave)
+	in, err := unix.Open("/proc/self/fd/"+strconv.Itoa(slave), unix.O_RDONLY|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(in)
+	f := open(t, in)[0]
+	defer f.Close()
+	if _, err := vfs.Write(ctx, f, []byte("x"), 0); err != syscall.EBADF {
+		t.Errorf("write to a terminal for reading: %v", err)
+	}
+	if _, err := vfs.Open(ctx, f.Node(), unix.O_RDWR); err != syscall.EACCES {
+		t.Errorf("opened with more rights: %v", err)
+	}
+	line := f.(vfs.Terminal).Line()
+	again, err := line.(vfs.Opener).Open(ctx, unix.O_RDWR)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if again.(vfs.Terminal).Line() != line || again.Node() != f.Node() {
+		t.Error("another terminal")
+	}
+	writeAll(t, again, []byte("x\n"))
+	buf := make([]byte, 10)
+	if n, err := unix.Read(master, buf); string(buf[:n]) != "x\r\n" || err != nil {
+		t.Errorf("read %q, %v", buf[:n], err)
+	}
+}
+
 // The master of a pseudo-terminal must never be opened anew: that would be
 // another terminal.
 func TestMasterIsNotReopened(t *testing.T) {

@@ -191,7 +191,13 @@ func (n *node) Open(_ context.Context, flags int) (vfs.File, error) {
 	if mode != unix.O_WRONLY && !n.rights[0] || mode != unix.O_RDONLY && !n.rights[1] {
 		return nil, syscall.EACCES
 	}
-	fd, ok := n.find(mode, unix.O_RDWR) // the right one, should it have to be shared
+	return n.again(flags)
+}
+
+// again makes another file with the given flags; the caller holds n.mu.
+func (n *node) again(flags int) (vfs.File, error) {
+	// The right descriptor, should it have to be shared.
+	fd, ok := n.find(flags&unix.O_ACCMODE, unix.O_RDWR)
 	if !ok {
 		fd = n.any()
 	}

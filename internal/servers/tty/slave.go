@@ -31,6 +31,19 @@ func (p *PTY) OpenSlave(ctx context.Context, node vfs.Node) (*Slave, error) {
 	return &Slave{p: p, node: node, generation: p.generation}, nil
 }
 
+// Open opens the slave as /dev/tty does for those whose controlling terminal it
+// is, under its own node where it has one.
+func (p *PTY) Open(ctx context.Context, flags int) (vfs.File, error) {
+	if p.opts.OpenPeer != nil {
+		return p.opts.OpenPeer(ctx, flags)
+	}
+	s, err := p.OpenSlave(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // Node returns what was opened.
 func (s *Slave) Node() vfs.Node { return s.node }
 

@@ -227,6 +227,13 @@ func TestOpenPeer(t *testing.T) {
 	if _, err := y.m.OpenPeer(ctx, 12); err != syscall.Errno(12) {
 		t.Errorf("with one: %v", err)
 	}
+	if _, err := y.m.Line().(vfs.Opener).Open(ctx, 13); err != syscall.Errno(13) {
+		t.Errorf("/dev/tty with one: %v", err)
+	}
+	f, err := x.s.Line().(vfs.Opener).Open(ctx, 0)
+	if err != nil || f.(vfs.Terminal).Line() != x.s.Line() {
+		t.Errorf("/dev/tty without: %v", err)
+	}
 }
 
 func TestHangup(t *testing.T) {
