@@ -157,8 +157,8 @@ TEXT ·getg(SB), NOSPLIT, $0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-// func codeAddrs() (begin, out, handler, restorer uintptr)
-TEXT ·codeAddrs(SB), NOSPLIT, $0-32
+// func codeAddrs() (begin, out, handler, restorer, entry uintptr)
+TEXT ·codeAddrs(SB), NOSPLIT, $0-40
 	MOVQ	$callRange<>(SB), AX
 	MOVQ	AX, begin+0(FP)
 	MOVQ	$callLeft<>(SB), AX
@@ -167,4 +167,6 @@ TEXT ·codeAddrs(SB), NOSPLIT, $0-32
 	MOVQ	AX, handler+16(FP)
 	MOVQ	$·restorer(SB), AX
 	MOVQ	AX, restorer+24(FP)
+	MOVQ	$·invoke(SB), AX
+	MOVQ	AX, entry+32(FP)
 	RET

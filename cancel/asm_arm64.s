@@ -178,8 +178,8 @@ TEXT ·getg(SB), NOSPLIT, $0-8
 	MOVD	g, ret+0(FP)
 	RET
 
-// func codeAddrs() (begin, out, handler, restorer uintptr)
-TEXT ·codeAddrs(SB), NOSPLIT, $0-32
+// func codeAddrs() (begin, out, handler, restorer, entry uintptr)
+TEXT ·codeAddrs(SB), NOSPLIT, $0-40
 	MOVD	$callRange<>(SB), R0
 	MOVD	R0, begin+0(FP)
 	MOVD	$callLeft<>(SB), R0
@@ -188,4 +188,6 @@ TEXT ·codeAddrs(SB), NOSPLIT, $0-32
 	MOVD	R0, handler+16(FP)
 	MOVD	$·restorer(SB), R0
 	MOVD	R0, restorer+24(FP)
+	MOVD	$·invoke(SB), R0
+	MOVD	R0, entry+32(FP)
 	RET

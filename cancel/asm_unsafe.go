@@ -27,9 +27,9 @@ func invoke(o *op, c *call)
 // getg returns the address of the running goroutine's descriptor.
 func getg() uintptr
 
-// codeAddrs returns the addresses of the range's first instruction, of the way out of it, of the signal handler and
-// of its return.
-func codeAddrs() (begin, out, handler, restorer uintptr)
+// codeAddrs returns the addresses of the range's first instruction, of the way out of it, of the signal handler, of
+// its return, and of invoke.
+func codeAddrs() (begin, out, handler, restorer, entry uintptr)
 
 // What the assembly reads. All are set before the handler is installed and never changed after.
 var (

@@ -36,8 +36,14 @@ type op struct {
 	_ [24]byte
 }
 
-// pause is called by tests between the steps of a cancel; nil otherwise.
-var pause func(step string)
+// pause is called between the steps of a cancel by tests; nil otherwise.
+var pause atomic.Pointer[func(o *op, step string)]
+
+func (o *op) step(name string) {
+	if f := pause.Load(); f != nil {
+		(*f)(o, name)
+	}
+}
 
 // strike cancels the call under way in o, if there is one. It returns when the signal is pending at the thread, and
 // does not wait for the call. Striking twice, or after the end, does nothing (clause 10).
@@ -46,21 +52,15 @@ func (o *op) strike(cause uint32) {
 		return
 	}
 	o.cause.Store(cause)
-	if pause != nil {
-		pause("claimed")
-	}
+	o.step("claimed")
 	// First the word, then the thread: the call stores its thread and then tests the word. If no thread is seen here,
 	// the word will be seen there.
 	o.flag.Store(1)
-	if pause != nil {
-		pause("flagged")
-	}
+	o.step("flagged")
 	if tid := o.tid.Load(); tid != 0 {
 		send(tid)
 	}
-	if pause != nil {
-		pause("sent")
-	}
+	o.step("sent")
 	o.state.Store(opStruck)
 	wake(&o.state)
 }

@@ -39,7 +39,7 @@ func rtSigaction(sig int32, act, old *sigaction) error {
 
 // install measures the range and puts the handler in place.
 func install() error {
-	begin, _, _, _ := codeAddrs()
+	begin, _, _, _, _ := codeAddrs()
 	code := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&begin))), 32)
 	i := bytes.Index(code, systemCall[goarch])
 	if i < 0 {
@@ -54,7 +54,7 @@ func install() error {
 // keepHandler installs the handler unless it is there. Every cancel asks, because C code or os/signal can have
 // replaced it.
 func keepHandler() error {
-	_, _, handler, restorer := codeAddrs()
+	_, _, handler, restorer, _ := codeAddrs()
 	sig := cancelSignal.Load()
 	var old sigaction
 	if err := rtSigaction(sig, nil, &old); err != nil {

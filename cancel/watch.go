@@ -159,4 +159,5 @@ func (w *watcher) fire() {
 	for _, o := range w.more {
 		o.strike(w.cause)
 	}
+	(*op)(nil).step("fired")
 }

@@ -1,0 +1,19 @@
+package cancel_test
+
+import (
+	"context"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hati-os/hati/cancel"
+)
+
+func eventfdRead(ctx context.Context, fd int) error {
+	var v uint64
+	_, _, err := cancel.Syscall(ctx, unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&v)), 8, 0, 0, 0)
+	if err == nil && v != 7 {
+		panic("eventfd: wrong count")
+	}
+	return err
+}

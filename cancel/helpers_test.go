@@ -1,0 +1,115 @@
+package cancel_test
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func check(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+func must(n int, err error) int {
+	check(err)
+	return n
+}
+
+// ends are what tests have opened; a test may close it early to count.
+var ends struct {
+	sync.Mutex
+	m map[*testing.T][]func()
+}
+
+func onEnd(t *testing.T, f func()) {
+	ends.Lock()
+	defer ends.Unlock()
+	if ends.m == nil {
+		ends.m = map[*testing.T][]func(){}
+	}
+	if ends.m[t] == nil {
+		t.Cleanup(func() {
+			for _, f := range cleanups(t) {
+				f()
+			}
+		})
+	}
+	ends.m[t] = append(ends.m[t], f)
+}
+
+// cleanups returns what onEnd has been told since the last call.
+func cleanups(t *testing.T) []func() {
+	ends.Lock()
+	defer ends.Unlock()
+	f := ends.m[t]
+	delete(ends.m, t)
+	return f
+}
+
+func closeAtEnd(t *testing.T, fds ...int) {
+	onEnd(t, func() {
+		for _, fd := range fds {
+			check(unix.Close(fd))
+		}
+	})
+}
+
+func pipe(t *testing.T) (r, w int) {
+	var fds [2]int
+	check(unix.Pipe2(fds[:], unix.O_CLOEXEC))
+	closeAtEnd(t, fds[:]...)
+	return fds[0], fds[1]
+}
+
+func pair(t *testing.T, kind int) (a, b int) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	check(err)
+	closeAtEnd(t, fds[:]...)
+	return fds[0], fds[1]
+}
+
+func file(t *testing.T, name string) int {
+	fd := must(unix.Open(name, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600))
+	closeAtEnd(t, fd)
+	return fd
+}
+
+func socket(kind int) int { return must(unix.Socket(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)) }
+
+// listener returns a listening socket and its address, which has no name in any file system.
+func listener(t *testing.T, backlog int) (int, unix.Sockaddr) {
+	fd := socket(unix.SOCK_STREAM)
+	closeAtEnd(t, fd)
+	check(unix.Bind(fd, &unix.SockaddrUnix{})) // the kernel chooses a name
+	check(unix.Listen(fd, backlog))
+	addr, err := unix.Getsockname(fd)
+	check(err)
+	return fd, addr
+}
+
+// queued returns how many bytes can be read.
+func queued(fd int) int { return must(unix.IoctlGetInt(fd, unix.TIOCINQ)) }
+
+func ready(fd int) bool {
+	return must(unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)) == 1
+}
+
+// descriptors counts those of the process.
+func descriptors(t *testing.T) int {
+	names, err := os.ReadDir("/proc/self/fd")
+	check(err)
+	return len(names)
+}
+
+// sleeper starts a child that waits until it is killed.
+func sleeper(t *testing.T) (pid int) {
+	p, err := os.StartProcess("/bin/sleep", []string{"sleep", "1000"}, &os.ProcAttr{})
+	check(err)
+	pid = p.Pid
+	check(p.Release())
+	return pid
+}
