@@ -68,6 +68,12 @@ func ChangesTerminal(cmd uint32) bool {
 // (termios(3)). A File's Read returns what there is, or EAGAIN; the caller reads
 // on until it has Min bytes or all it asked for, or the Timeout passes, and
 // then has what it got so far, perhaps nothing. A Read of (0, nil) ends it, too.
+//
+// With Min above 1 and no Timeout Poll tells of input only when Min bytes are
+// there (as poll(2) does), and some terminals wake nobody before. So a blocking
+// read of at least Min bytes waits for Poll before it begins to Read. One that
+// has got something, or wants less, waits for a Wake and reads again, whatever
+// Poll says.
 type ReadRule struct {
 	// Min is 1 in canonical mode, where Read returns whole lines.
 	Min int
