@@ -72,9 +72,10 @@ type node struct {
 }
 
 type (
-	dir  struct{ node }
-	file struct{ node }
-	link struct{ node }
+	dir   struct{ node }
+	file  struct{ node }
+	link  struct{ node } // magic: goes where no path need lead
+	alias struct{ node } // an ordinary symbolic link of the system
 )
 
 // thread returns the thread that a node is about: of a process, its first.
@@ -192,7 +193,7 @@ func (d dir) lookupSystem(ctx context.Context, name string) (vfs.Node, error) {
 			if pid, _ := d.fs.view.Caller(ctx); pid == 0 {
 				return nil, syscall.ENOENT
 			}
-			return link{d.child(name)}, nil
+			return alias{d.child(name)}, nil
 		}
 	}
 	return d.lookupTable(systemEntries, name)
@@ -229,30 +230,31 @@ func number(s string) (int, bool) {
 	return n, err == nil && n >= 0 && strconv.Itoa(n) == s
 }
 
-// Readlink shows where a link leads.
-func (l link) Readlink(ctx context.Context) (string, error) {
-	if l.pid == 0 {
-		pid, tid := l.fs.view.Caller(ctx)
-		switch l.path {
-		case "self":
-			return strconv.Itoa(pid), nil
-		case "thread-self":
-			return strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid), nil
-		case "mounts":
-			return "self/mounts", nil
-		case "net":
-			return "self/net", nil
-		}
+func (a alias) Stat(context.Context) (vfs.Attr, error) { return a.attr(unix.S_IFLNK | 0o777) }
+
+// Readlink shows where the link leads.
+func (a alias) Readlink(ctx context.Context) (string, error) {
+	pid, tid := a.fs.view.Caller(ctx)
+	switch a.path {
+	case "self":
+		return strconv.Itoa(pid), nil
+	case "thread-self":
+		return strconv.Itoa(pid) + "/task/" + strconv.Itoa(tid), nil
 	}
+	return "self/" + a.path, nil // mounts, net
+}
+
+// Readlink shows where a magic link leads.
+func (l link) Readlink(ctx context.Context) (string, error) {
 	_, text, err := l.fs.view.Link(ctx, l.pid, l.thread(), l.path)
 	return text, err
 }
 
 // Jump follows a magic link.
 func (l link) Jump(ctx context.Context) (any, error) {
-	if l.pid == 0 {
-		return nil, nil
-	}
 	to, _, err := l.fs.view.Link(ctx, l.pid, l.thread(), l.path)
+	if err == nil && to == nil {
+		err = syscall.EACCES // a namespace: there is no file
+	}
 	return to, err
 }

@@ -19,6 +19,9 @@ func (e entry) node(n node) vfs.Node {
 	case unix.S_IFDIR:
 		return dir{n}
 	case unix.S_IFLNK:
+		if n.pid == 0 {
+			return alias{n}
+		}
 		return link{n}
 	}
 	return file{n}
