@@ -40,6 +40,9 @@ type Call struct {
 	Column int
 	// Prefix begins each line ("[pid 7] ").
 	Prefix string
+	// SP is the stack pointer at the beginning of the call, if it is known:
+	// rt_sigreturn's one argument lies there.
+	SP uint64
 
 	p    printer
 	sig  *signature
@@ -54,7 +57,7 @@ type span struct{ from, to int }
 // Enter notes that a system call begins, and decodes what it passes in.
 func (c *Call) Enter(nr uint64, args [6]uint64, mem Memory) {
 	c.nr, c.sig = nr, lookup(nr)
-	c.p = printer{buf: c.p.buf[:0], aux: c.p.aux[:0], mem: mem, args: args}
+	c.p = printer{buf: c.p.buf[:0], aux: c.p.aux[:0], mem: mem, args: args, sp: c.SP}
 	for i := range c.sig.args {
 		start := len(c.p.buf)
 		if in := c.sig.args[i].in; in != nil {

@@ -244,6 +244,98 @@ var signalfdFlags = flagSet{other: "SFD_???", names: []flag{
 	{unix.SFD_NONBLOCK, "SFD_NONBLOCK"},
 }}
 
+var termIflags = flagSet{other: "", names: []flag{
+	{unix.IGNBRK, "IGNBRK"},
+	{unix.BRKINT, "BRKINT"},
+	{unix.IGNPAR, "IGNPAR"},
+	{unix.PARMRK, "PARMRK"},
+	{unix.INPCK, "INPCK"},
+	{unix.ISTRIP, "ISTRIP"},
+	{unix.INLCR, "INLCR"},
+	{unix.IGNCR, "IGNCR"},
+	{unix.ICRNL, "ICRNL"},
+	{unix.IUCLC, "IUCLC"},
+	{unix.IXON, "IXON"},
+	{unix.IXANY, "IXANY"},
+	{unix.IXOFF, "IXOFF"},
+	{unix.IMAXBEL, "IMAXBEL"},
+	{unix.IUTF8, "IUTF8"},
+}}
+
+var termOflags = flagSet{other: "", names: []flag{
+	{unix.OPOST, "OPOST"},
+	{unix.OLCUC, "OLCUC"},
+	{unix.ONLCR, "ONLCR"},
+	{unix.OCRNL, "OCRNL"},
+	{unix.ONOCR, "ONOCR"},
+	{unix.ONLRET, "ONLRET"},
+	{unix.OFILL, "OFILL"},
+	{unix.OFDEL, "OFDEL"},
+}}
+
+var termCflags = flagSet{other: "", names: []flag{
+	{unix.CSTOPB, "CSTOPB"},
+	{unix.CREAD, "CREAD"},
+	{unix.PARENB, "PARENB"},
+	{unix.PARODD, "PARODD"},
+	{unix.HUPCL, "HUPCL"},
+	{unix.CLOCAL, "CLOCAL"},
+	{unix.CRTSCTS, "CRTSCTS"},
+}}
+
+var termLflags = flagSet{other: "", names: []flag{
+	{unix.ISIG, "ISIG"},
+	{unix.ICANON, "ICANON"},
+	{unix.XCASE, "XCASE"},
+	{unix.ECHO, "ECHO"},
+	{unix.ECHOE, "ECHOE"},
+	{unix.ECHOK, "ECHOK"},
+	{unix.ECHONL, "ECHONL"},
+	{unix.NOFLSH, "NOFLSH"},
+	{unix.TOSTOP, "TOSTOP"},
+	{unix.IEXTEN, "IEXTEN"},
+	{unix.ECHOCTL, "ECHOCTL"},
+	{unix.ECHOPRT, "ECHOPRT"},
+	{unix.ECHOKE, "ECHOKE"},
+	{unix.FLUSHO, "FLUSHO"},
+	{unix.PENDIN, "PENDIN"},
+	{unix.EXTPROC, "EXTPROC"},
+}}
+
+var termSpeeds = flagSet{other: "B???", enum: true, names: []flag{
+	{unix.B0, "B0"},
+	{unix.B50, "B50"},
+	{unix.B75, "B75"},
+	{unix.B110, "B110"},
+	{unix.B134, "B134"},
+	{unix.B150, "B150"},
+	{unix.B200, "B200"},
+	{unix.B300, "B300"},
+	{unix.B600, "B600"},
+	{unix.B1200, "B1200"},
+	{unix.B1800, "B1800"},
+	{unix.B2400, "B2400"},
+	{unix.B4800, "B4800"},
+	{unix.B9600, "B9600"},
+	{unix.B19200, "B19200"},
+	{unix.B38400, "B38400"},
+	{unix.B57600, "B57600"},
+	{unix.B115200, "B115200"},
+	{unix.B230400, "B230400"},
+	{unix.B460800, "B460800"},
+	{unix.B500000, "B500000"},
+	{unix.B576000, "B576000"},
+	{unix.B921600, "B921600"},
+	{unix.B1000000, "B1000000"},
+	{unix.B1152000, "B1152000"},
+	{unix.B1500000, "B1500000"},
+	{unix.B2000000, "B2000000"},
+	{unix.B2500000, "B2500000"},
+	{unix.B3000000, "B3000000"},
+	{unix.B3500000, "B3500000"},
+	{unix.B4000000, "B4000000"},
+}}
+
 var ioctls = flagSet{other: "", enum: true, names: []flag{
 	{unix.TCGETS, "TCGETS"},
 	{unix.TCSETS, "TCSETS"},

@@ -183,6 +183,7 @@ func trace(exe, dir string) ([]byte, error) {
 			return nil, err
 		}
 		if inside = !inside; inside {
+			call.SP = r.Rsp
 			call.Enter(r.Orig_rax, [6]uint64{r.Rdi, r.Rsi, r.Rdx, r.R10, r.R8, r.R9}, memory{f})
 			continue
 		}

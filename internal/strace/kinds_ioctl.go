@@ -31,8 +31,10 @@ var ioctlArg = kind{
 		case abi.FIOCLEX, abi.FIONCLEX, unix.TIOCEXCL, unix.TIOCNXCL, unix.TIOCNOTTY:
 		case unix.TIOCSPGRP, 0x5421, abi.FIOASYNC, unix.TIOCSPTLCK, unix.TIOCPKT:
 			p.intAt(v)
-		case unix.TCSBRK, unix.TCSBRKP, unix.TIOCSCTTY, unix.FICLONE, unix.TIOCGPTPEER:
+		case unix.TCSBRK, unix.TCSBRKP, unix.TIOCSCTTY, unix.FICLONE:
 			p.num(int64(int32(v)))
+		case unix.TIOCGPTPEER:
+			p.hex(v)
 		case unix.TCXONC:
 			p.flags(v, &flagSet{enum: true, names: []flag{{0, "TCOOFF"}, {1, "TCOON"}, {2, "TCIOFF"}, {3, "TCION"}}})
 		case unix.TCFLSH:
@@ -84,11 +86,44 @@ func (p *printer) winsize(b []byte) {
 	p.str("}")
 }
 
-// termios prints the four flag words.
+// termios prints the four words of flags. Parts of two of them are numbers.
 func (p *printer) termios(b []byte) {
-	for i, name := range [...]string{"{c_iflag=", ", c_oflag=", ", c_cflag=", ", c_lflag="} {
-		p.str(name)
-		p.hex(uint64(le.Uint32(b[4*i:])))
+	word := func(i int) uint64 { return uint64(le.Uint32(b[4*i:])) }
+	flags := func(v uint64, s *flagSet) {
+		if v != 0 {
+			p.flags(v, s)
+		}
 	}
+	p.str("{c_iflag=")
+	flags(word(0), &termIflags)
+
+	o := word(1)
+	p.str(", c_oflag=")
+	for _, f := range [...]struct {
+		name  string
+		mask  uint64
+		shift int
+	}{{"NL", unix.NLDLY, 8}, {"|CR", unix.CRDLY, 9}, {"|TAB", unix.TABDLY, 11}, {"|BS", unix.BSDLY, 13}, {"|VT", unix.VTDLY, 14}, {"|FF", unix.FFDLY, 15}} {
+		p.str(f.name)
+		p.unum(o & f.mask >> f.shift)
+		o &^= f.mask
+	}
+	if o != 0 {
+		p.str("|")
+		p.flags(o, &termOflags)
+	}
+
+	c := word(2)
+	p.str(", c_cflag=")
+	p.flags(c&unix.CBAUD, &termSpeeds)
+	p.str("|CS")
+	p.unum(5 + c&unix.CSIZE>>4)
+	if rest := c &^ (unix.CBAUD | unix.CSIZE); rest != 0 {
+		p.str("|")
+		p.flags(rest, &termCflags)
+	}
+
+	p.str(", c_lflag=")
+	flags(word(3), &termLflags)
 	p.str(", ...}")
 }

@@ -135,6 +135,8 @@ func prctlArg(n int) kind {
 			case prctlOut(op):
 			case op == unix.PR_SET_VMA && n == 1 && v == unix.PR_SET_VMA_ANON_NAME:
 				p.str("PR_SET_VMA_ANON_NAME")
+			case op == unix.PR_SET_VMA && n == 3:
+				p.unum(v)
 			case op == unix.PR_SET_VMA && n == 4:
 				p.cstring(v, abi.AnonNameLen)
 			case op == unix.PR_SET_VMA:

@@ -1,6 +1,8 @@
 package strace
 
 import (
+	"golang.org/x/sys/unix"
+
 	"github.com/hati-os/hati/internal/abi"
 )
 
@@ -174,7 +176,14 @@ func (p *printer) epollEvent(b []byte) {
 }
 
 var (
-	inEpollEvent   = inStruct(abi.SizeEpollEvent, (*printer).epollEvent)
+	// inEpollEvent is epoll_ctl's, which EPOLL_CTL_DEL does not look at.
+	inEpollEvent = kind{in: func(p *printer, i int) {
+		if p.args[1] == unix.EPOLL_CTL_DEL {
+			p.ptr(p.args[i])
+			return
+		}
+		p.structure(p.args[i], abi.SizeEpollEvent, (*printer).epollEvent)
+	}}
 	outEpollEvents = out(func(p *printer, v uint64) {
 		p.array(v, p.ret, abi.SizeEpollEvent, p.epollEvent)
 	})

@@ -65,6 +65,19 @@ func (p *printer) sigsetSized(v, size uint64) {
 	p.sigsetAt(v)
 }
 
+// frameMask is the mask that rt_sigreturn puts back, in the frame above its
+// return address.
+var frameMask = in(func(p *printer, _ uint64) {
+	if p.sp == 0 {
+		return
+	}
+	if s, ok := p.word(p.sp + abi.UcSigmask); ok {
+		p.str("{mask=")
+		p.sigset(abi.Sigset(s))
+		p.str("}")
+	}
+})
+
 func (p *printer) sigsetAt(v uint64) {
 	if s, ok := p.word(v); ok {
 		p.sigset(abi.Sigset(s))

@@ -19,6 +19,7 @@ type printer struct {
 	aux     []byte // what is printed after the result
 	mem     Memory
 	args    [6]uint64
+	sp      uint64
 	ret     uint64
 	err     syscall.Errno
 	exiting bool

@@ -119,7 +119,7 @@ var processCalls = calls{
 var signalCalls = calls{
 	unix.SYS_RT_SIGACTION:      args(signalArg, inSigaction, outSigaction, ulongArg),
 	unix.SYS_RT_SIGPROCMASK:    args(of32(&sigHow), inSigset(3), outSigset(3), ulongArg),
-	unix.SYS_RT_SIGRETURN:      args(),
+	unix.SYS_RT_SIGRETURN:      args(frameMask),
 	unix.SYS_RT_SIGPENDING:     args(outSigset(1), ulongArg),
 	unix.SYS_RT_SIGSUSPEND:     args(inSigset(1), ulongArg),
 	unix.SYS_RT_SIGTIMEDWAIT:   {args: []kind{inSigset(3), outSiginfo, inTimespec, ulongArg}, ret: signalResult},

@@ -318,6 +318,9 @@ static void signals(void) {
 	info.si_signo = SIGUSR1, info.si_code = SI_QUEUE, info.si_pid = 5, info.si_uid = 6, info.si_value.sival_int = 7;
 	call(rt_sigqueueinfo, getpid(), SIGUSR1, &info);
 	call(rt_sigtimedwait, &set, &info, NULL, 8L);
+	call(rt_sigprocmask, SIG_SETMASK, &none, NULL, 8L);
+	signal(SIGUSR2, handler);
+	call(tgkill, getpid(), getpid(), SIGUSR2);
 	call(alarm, 0);
 }
 
