@@ -108,7 +108,7 @@ func checkPlan(t *testing.T, p *loader.Plan) {
 		switch {
 		case o.Len == 0 || o.Addr%4096 != 0 || o.Len%4096 != 0:
 			t.Fatalf("op %d maps no pages: %+v", i, o)
-		case o.Addr < loader.MinAddr || o.Addr > loader.MaxAddr || o.Len > loader.MaxAddr-o.Addr:
+		case o.Addr < loader.MinAddr || o.Addr > loader.TopAddr || o.Len > loader.TopAddr-o.Addr:
 			t.Fatalf("op %d is out of bounds: %+v", i, o)
 		case o.From != loader.Anonymous && (o.Off < 0 || o.Off%4096 != 0 || o.Off+int64(o.Len) < 0):
 			t.Fatalf("op %d maps no pages of the file: %+v", i, o)
@@ -123,10 +123,10 @@ func checkPlan(t *testing.T, p *loader.Plan) {
 			}
 		}
 	}
-	if p.Start >= loader.MaxAddr || p.Entry >= loader.MaxAddr {
+	if p.Start >= loader.TopAddr || p.Entry >= loader.TopAddr {
 		t.Fatalf("starts at %#x, entry %#x", p.Start, p.Entry)
 	}
-	if p.Brk%4096 != 0 || p.Brk > loader.MaxAddr {
+	if p.Brk%4096 != 0 || p.Brk > loader.TopAddr {
 		t.Fatalf("heap at %#x", p.Brk)
 	}
 }

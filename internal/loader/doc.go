@@ -5,7 +5,7 @@
 // Files are outside bytes: whatever they hold, nothing here panics, loops for
 // long, reads or allocates more than Linux's bounds allow (64 KiB of program
 // headers, a page of interpreter path), and an accepted Plan stays within
-// MinAddr and MaxAddr and maps no page twice. Where Linux notices a fault only
+// MinAddr and MaxAddr, or where the caller put it below TopAddr, and maps no page twice. Where Linux notices a fault only
 // after the old program is gone, and kills the process, Parse fails in time.
 //
 // The package imports internal/abi only. It has no state and no locks; images
@@ -21,11 +21,14 @@ import (
 	"github.com/hati-os/hati/internal/abi"
 )
 
-// The addresses that a program may take: from mmap_min_addr to where hati's
-// own part of the address space begins.
+// The addresses that a program may take. Those that a file chooses itself lie
+// between mmap_min_addr and where hati's own part of the address space begins.
+// A position independent program lies where the caller puts it, which is up to
+// the end of all (TASK_SIZE).
 const (
 	MinAddr = 0x10000
 	MaxAddr = 0x7e00_0000_0000
+	TopAddr = 1<<47 - abi.PageSize
 )
 
 const pageMask = abi.PageSize - 1

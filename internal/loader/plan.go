@@ -4,7 +4,6 @@ import (
 	"slices"
 	"syscall"
 
-	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,7 +56,7 @@ type Plan struct {
 
 // NewPlan lays main out, moved by bias, and its interpreter, unless nil, by
 // interpBias. The biases are multiples of the page (see Image.BiasFor). What
-// does not fit between MinAddr and MaxAddr, or overlaps, is ENOMEM.
+// does not fit between MinAddr and MaxAddr (TopAddr for a Dyn image), or overlaps, is ENOMEM.
 func NewPlan(main *Image, bias uint64, interp *Image, interpBias uint64) (*Plan, error) {
 	low, high, err := main.at(bias)
 	if err != nil {
@@ -113,13 +112,10 @@ func (img *Image) at(bias uint64) (low, high uint64, err error) {
 // their own stay clear of what else is in a guest process.
 func (img *Image) limit() uint64 {
 	if img.Dyn {
-		return topAddr
+		return TopAddr
 	}
 	return MaxAddr
 }
-
-// topAddr is the end of the addresses of user programs (TASK_SIZE).
-const topAddr = 1<<47 - abi.PageSize
 
 // add appends the mappings of s: the pages from the file, and anonymous ones
 // after them, which Linux makes writable whatever the segment says.

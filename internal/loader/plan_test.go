@@ -64,13 +64,13 @@ func TestPlanBounds(t *testing.T) {
 		{"bias within a page", dyn, 0x10800, nil, 0, syscall.EINVAL},
 		{"lowest", dyn, 0x10000, nil, 0, nil},
 		{"too low", dyn, 0xf000, nil, 0, syscall.ENOMEM},
-		{"highest", dyn, loader.MaxAddr - 0x6000, nil, 0, nil},
-		{"too high", dyn, loader.MaxAddr - 0x5000, nil, 0, syscall.ENOMEM},
+		{"highest", dyn, loader.TopAddr - 0x6000, nil, 0, nil},
+		{"too high", dyn, loader.TopAddr - 0x5000, nil, 0, syscall.ENOMEM},
 		{"wraps", dyn, ^uint64(0xfff), nil, 0, syscall.ENOMEM},
 		{"after each other", dyn, 0x10000, dyn, 0x16000, nil},
 		{"interpreter in the program", dyn, 0x10000, dyn, 0x15000, syscall.ENOMEM},
 		{"interpreter in the gap", dyn, 0x10000, dyn, 0x10000, syscall.ENOMEM},
-		{"interpreter too high", dyn, 0x10000, dyn, loader.MaxAddr, syscall.ENOMEM},
+		{"interpreter too high", dyn, 0x10000, dyn, loader.TopAddr, syscall.ENOMEM},
 		{"fixed interpreter", dyn, 0x10000, fixed, 0, nil},
 	} {
 		p, err := loader.NewPlan(c.main, c.bias, c.interp, c.interpBias)

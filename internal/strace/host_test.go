@@ -97,14 +97,13 @@ func lines(log []byte) []string {
 				pids[strings.TrimSpace(rest)[2:]] = call
 			}
 		}
+		line = dates.ReplaceAllString(line, "")
+		line = addresses.ReplaceAllString(line, "ADDR")
 		for pid, name := range pids {
 			line = strings.ReplaceAll(line, pid, name)
 		}
-		line = dates.ReplaceAllString(line, "")
-		if short := addresses.ReplaceAllString(line, "ADDR"); short != line {
-			// Its length was the address's.
-			line = spaces.ReplaceAllString(short, ") = ")
-		}
+		// The column depends on the length of the addresses.
+		line = spaces.ReplaceAllString(line, ") = ")
 		list = append(list, line)
 	}
 	return list
