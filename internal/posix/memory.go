@@ -22,6 +22,7 @@ type Memory struct {
 
 	mu                   sync.Mutex
 	users                int
+	leaving              sync.WaitGroup // threads that are ending, no users any more
 	brkStart, brk        uint64
 	argStart, argEnd     uint64
 	envStart, envEnd     uint64
@@ -70,15 +71,20 @@ func (m *Memory) release(k *Kernel, th *machine.Thread) {
 	m.mu.Lock()
 	m.users--
 	last := m.users == 0
+	if !last {
+		m.leaving.Add(1)
+	}
 	m.mu.Unlock()
 	if !last {
 		th.Exit()
+		m.leaving.Done()
 		return
 	}
 	m.space.Kill()
 	k.alive.Add(1)
 	go func() {
 		defer k.alive.Done()
+		m.leaving.Wait() // their slots go with the space
 		m.space.Free()
 	}()
 }
