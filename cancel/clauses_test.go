@@ -105,22 +105,21 @@ func TestC06_SettledBeforeReturn(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector signals threads
-	var atWork atomic.Bool
-	var slow string
-	defer cancel.Pause(func(step string) {
-		switch step {
-		case "claimed":
-			atWork.Store(true)
-		case "sent":
-			defer atWork.Store(false)
-		}
-		if step == slow {
-			spin(20_000)
-		}
-	})()
 	r, w := pipe(t)
 	p := make([]byte, 1)
-	for _, slow = range []string{"claimed", "flagged", "sent"} {
+	for _, slow := range []string{"claimed", "flagged", "sent"} {
+		var atWork atomic.Bool
+		undo := cancel.Pause(func(step string) {
+			switch step {
+			case "claimed":
+				atWork.Store(true)
+			case "sent":
+				defer atWork.Store(false)
+			}
+			if step == slow {
+				spin(20_000)
+			}
+		})
 		late, disturbed := 0, 0
 		const races = 500
 		for range races {
@@ -144,6 +143,7 @@ func TestC06_SettledBeforeReturn(t *testing.T) {
 		if disturbed > races/50 { // the scheduler's own signals
 			t.Errorf("%s: %d of %d successors were interrupted", slow, disturbed, races)
 		}
+		undo()
 	}
 }
 

