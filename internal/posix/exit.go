@@ -162,7 +162,7 @@ func (p *Process) finish() {
 	k.forget(p.sig.pending.drop(^abi.Sigset(0)))
 	p.leaveSession()
 	p.abandonChildren()
-	p.group.checkOrphaned(p)
+	p.checkOrphaned(p.parent, true)
 	close(p.exit.done)
 	p.exit.ends.Notify(vfs.EventsIn)
 	p.tellEnd()

@@ -71,7 +71,7 @@ func (g *group) orphanedWithout(except *Process) bool {
 		if p == except || p.exit.zombie || p.parent == p.k.init {
 			continue
 		}
-		if o := p.parent.group; o != g && o.session == g.session && !p.parent.exit.zombie {
+		if o := p.parent.group; o != g && o.session == g.session {
 			return false
 		}
 	}
@@ -80,23 +80,25 @@ func (g *group) orphanedWithout(except *Process) bool {
 
 func (g *group) orphaned() bool { return g.orphanedWithout(nil) }
 
-// checkOrphaned is called when the process ended, one that may have kept the
-// group from being orphaned: stopped members are then told and continued.
-// k.mu is held.
-func (g *group) checkOrphaned(ended *Process) {
-	if len(g.members) == 0 || !g.orphaned() {
+// checkOrphaned is called when parent, which may have been what kept the
+// process's group from being orphaned, has ended; or with ended set, when the
+// process itself has. Stopped members are then told and continued. k.mu is
+// held.
+func (p *Process) checkOrphaned(parent *Process, ended bool) {
+	g := p.group
+	var except *Process
+	if ended {
+		except = p
+	}
+	if parent.group == g || parent.group.session != g.session || !g.orphanedWithout(except) {
 		return
 	}
-	if ended.group != g && ended.group.session != g.session {
-		return
-	}
-	stopped := false
-	for _, p := range g.members {
-		stopped = stopped || p.sig.stopped
-	}
-	if stopped {
-		g.signal(queuedSignal{info: abi.KillInfo(unix.SIGHUP, abi.SI_KERNEL, 0, 0)})
-		g.signal(queuedSignal{info: abi.KillInfo(unix.SIGCONT, abi.SI_KERNEL, 0, 0)})
+	for _, m := range g.members {
+		if m.sig.stopped && !m.exit.exiting {
+			g.signal(queuedSignal{info: abi.KillInfo(unix.SIGHUP, abi.SI_KERNEL, 0, 0)})
+			g.signal(queuedSignal{info: abi.KillInfo(unix.SIGCONT, abi.SI_KERNEL, 0, 0)})
+			return
+		}
 	}
 }
 

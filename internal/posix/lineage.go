@@ -97,7 +97,7 @@ func (p *Process) abandonChildren() {
 		}
 	}
 	for _, c := range children {
-		c.group.checkOrphaned(p)
+		c.checkOrphaned(p, false)
 	}
 }
 

@@ -98,6 +98,9 @@ func sysSigreturn(t *Task, _ *Args) (uint64, error) {
 	var full [abi.SizeFrame]byte
 	copy(full[:], b[:])
 	f.Decode(full[:])
+	t.k.mu.Lock()
+	t.setMask(f.Sigmask)
+	t.k.mu.Unlock()
 	cs, _, _, ss := f.Regs.Segments()
 	cs, ss = cs|3, ss|3
 	if f.Flags&abi.UC_STRICT_RESTORE_SS == 0 {
@@ -116,9 +119,6 @@ func sysSigreturn(t *Task, _ *Args) (uint64, error) {
 	t.thread.SetDirty()
 	t.restart.next = nil
 	_ = t.setAltStack(f.Stack, r.RSP)
-	t.k.mu.Lock()
-	t.setMask(f.Sigmask)
-	t.k.mu.Unlock()
 	// The result that run stores must be the frame's own.
 	return r.RAX, nil
 }

@@ -220,7 +220,7 @@ func (p *Process) tell(t *Task, sig syscall.Signal) {
 // thread or any other one that does not block it. k.mu is held.
 func (p *Process) choose(t *Task, sig syscall.Signal) *Task {
 	wants := func(t *Task) bool {
-		return !t.exit.dying.Load() && (!t.sig.mask.Has(sig) || sig == syscall.SIGKILL)
+		return !t.exit.dying.Load() && (!t.sig.mask.Has(sig) && !t.sig.stopped || sig == syscall.SIGKILL)
 	}
 	if t != nil {
 		if wants(t) {

@@ -28,7 +28,7 @@ type waitResult struct {
 const waitChoice = unix.WNOHANG | unix.WEXITED | unix.WSTOPPED | unix.WCONTINUED | unix.WNOWAIT | unix.WALL | unix.WCLONE | unix.WNOTHREAD
 
 func sysWait4(t *Task, a *Args) (uint64, error) {
-	pid, options := a.Int(0), a.Int(2)
+	pid, options := a.Int(0), int(a.Uint(2))
 	if options&^(unix.WNOHANG|unix.WUNTRACED|unix.WCONTINUED|unix.WALL|unix.WCLONE|unix.WNOTHREAD) != 0 {
 		return 0, syscall.EINVAL
 	}
@@ -56,7 +56,7 @@ func sysWait4(t *Task, a *Args) (uint64, error) {
 }
 
 func sysWaitid(t *Task, a *Args) (uint64, error) {
-	w := waitFor{kind: a.Int(0), id: a.Int(1), options: a.Int(3)}
+	w := waitFor{kind: a.Int(0), id: a.Int(1), options: int(a.Uint(3))}
 	if w.options&^waitChoice != 0 || w.options&(unix.WEXITED|unix.WSTOPPED|unix.WCONTINUED) == 0 {
 		return 0, syscall.EINVAL
 	}
@@ -93,7 +93,7 @@ func sysWaitid(t *Task, a *Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if nonblock && r.pid == 0 && a.Int(3)&unix.WNOHANG == 0 {
+	if nonblock && r.pid == 0 && a.Uint(3)&unix.WNOHANG == 0 {
 		return 0, syscall.EAGAIN
 	}
 	if a[2] != 0 {
@@ -141,11 +141,15 @@ func (t *Task) wait(w waitFor) (waitResult, error) {
 		err := t.sleep(noDeadline)
 		t.k.mu.Lock()
 		if err != nil {
-			// A change that came together with the signal is not left behind.
-			if r, _ := t.look(w); r.pid != 0 {
-				return r, nil
+			// What came together with the signal goes before it.
+			r, any := t.look(w)
+			switch {
+			case r.pid != 0:
+				err = nil
+			case !any:
+				err = syscall.ECHILD
 			}
-			return waitResult{}, err
+			return r, err
 		}
 	}
 }

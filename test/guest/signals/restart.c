@@ -1,0 +1,191 @@
+// Which calls are restarted after a handler with and without SA_RESTART, and
+// after a stop without a handler.
+#include "check.h"
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <linux/futex.h>
+
+static int pp[2];
+static volatile int handled;
+static void nothing(int s) { handled++; }
+static int word;
+static char path[64] = "/dev/shm/restart.XXXXXX";
+
+static long do_read(void) { char c; return read(pp[0], &c, 1); }
+static long do_pause(void) { return pause(); }
+static long do_sigsuspend(void) { sigset_t s; sigemptyset(&s); return sigsuspend(&s); }
+static long do_nanosleep(void) {
+	struct timespec t = {0, 150000000}, r = {9, 9};
+	long x = nanosleep(&t, &r);
+	if (x == -1) say("[left %d] ", r.tv_sec == 0 && r.tv_nsec > 10000000 && r.tv_nsec < 140000000), errno = EINTR;
+	return x;
+}
+static long do_clock_abs(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += 150000000;
+	if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+	errno = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, 0);
+	return errno ? -1 : 0;
+}
+static long do_poll(void) { struct pollfd p = {pp[0], POLLIN}; return poll(&p, 1, 150); }
+static long do_ppoll(void) {
+	struct pollfd p = {pp[0], POLLIN};
+	struct timespec t = {0, 150000000};
+	return ppoll(&p, 1, &t, 0);
+}
+static long do_select(void) {
+	fd_set f;
+	FD_ZERO(&f);
+	FD_SET(pp[0], &f);
+	struct timeval t = {0, 150000};
+	return select(pp[0] + 1, &f, 0, 0, &t);
+}
+static long do_epoll(void) {
+	int e = epoll_create1(0);
+	struct epoll_event ev = {.events = EPOLLIN}, out;
+	epoll_ctl(e, EPOLL_CTL_ADD, pp[0], &ev);
+	long r = epoll_wait(e, &out, 1, 150);
+	int x = errno;
+	close(e);
+	errno = x;
+	return r;
+}
+static long do_wait(void) { return waitpid(-1, 0, 0) > 0 ? 1 : -1; }
+static long do_waitid(void) { return waitid(P_ALL, 0, 0, WEXITED | WNOWAIT); }
+static long do_futex(void) { return syscall(SYS_futex, &word, FUTEX_WAIT, 0, 0, 0, 0); }
+static long do_futex_timed(void) {
+	struct timespec t = {0, 150000000};
+	return syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &t, 0, 0);
+}
+static long do_futex_abs(void) {
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += 150000000;
+	if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+	return syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &t, 0, -1);
+}
+static long do_sigtimedwait(void) {
+	sigset_t s;
+	sigemptyset(&s);
+	sigaddset(&s, SIGUSR2);
+	struct timespec t = {0, 150000000};
+	return sigtimedwait(&s, 0, &t);
+}
+static long do_flock(void) {
+	int fd = open(path, O_RDWR);
+	long r = flock(fd, LOCK_EX);
+	int x = errno;
+	close(fd);
+	errno = x;
+	return r;
+}
+static long do_fcntl(void) {
+	int fd = open(path, O_RDWR);
+	struct flock l = {.l_type = F_WRLCK};
+	long r = fcntl(fd, F_SETLKW, &l);
+	int x = errno;
+	close(fd);
+	errno = x;
+	return r;
+}
+static long do_eventfd(void) {
+	int fd = eventfd(0, 0);
+	uint64_t v;
+	alarm(0);
+	struct itimerval it = {{0, 0}, {0, 0}};
+	(void)it;
+	struct pollfd p = {fd, POLLIN};
+	(void)p;
+	long r = -1;
+	// A helper makes it readable later.
+	if (fork() == 0) { nap(0.15); uint64_t one = 1; write(fd, &one, 8); _exit(0); }
+	do r = read(fd, &v, 8); while (0);
+	int x = errno;
+	close(fd);
+	errno = x;
+	return r;
+}
+static long do_write(void) {
+	int q[2];
+	pipe(q);
+	char b[65536];
+	memset(b, 0, sizeof b);
+	write(q[1], b, sizeof b);
+	if (fork() == 0) { nap(0.15); read(q[0], b, sizeof b); nap(0.05); _exit(0); }
+	long r = write(q[1], b, 100);
+	int x = errno;
+	close(q[0]), close(q[1]);
+	errno = x;
+	return r;
+}
+
+static struct { const char *name; long (*f)(void); int ends; } tests[] = {
+	{"read", do_read, 1}, {"write", do_write, 0}, {"pause", do_pause, 2}, {"sigsuspend", do_sigsuspend, 2}, {"nanosleep", do_nanosleep, 0},
+	{"clock_nanosleep absolute", do_clock_abs, 0}, {"poll", do_poll, 0}, {"ppoll", do_ppoll, 0},
+	{"select", do_select, 0}, {"epoll_wait", do_epoll, 0}, {"wait4", do_wait, 3}, {"waitid", do_waitid, 3},
+	{"futex", do_futex, 4}, {"futex timed", do_futex_timed, 0}, {"futex absolute", do_futex_abs, 0},
+	{"sigtimedwait", do_sigtimedwait, 0}, {"flock", do_flock, 5}, {"fcntl", do_fcntl, 5}, {"eventfd", do_eventfd, 0},
+};
+
+static void run(int i, int mode) {
+	fflush(stdout);
+	int out[2];
+	pipe(out);
+	pipe(pp);
+	pid_t holder = 0;
+	if (tests[i].ends == 5) {
+		int ready[2];
+		pipe(ready);
+		holder = fork();
+		if (holder == 0) {
+			int fd = open(path, O_RDWR);
+			struct flock l = {.l_type = F_WRLCK};
+			flock(fd, LOCK_EX), fcntl(fd, F_SETLK, &l);
+			write(ready[1], "x", 1);
+			nap(0.15);
+			_exit(0);
+		}
+		char c;
+		read(ready[0], &c, 1);
+		close(ready[0]), close(ready[1]);
+	}
+	int *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t p = fork();
+	if (p == 0) {
+		on(SIGUSR1, nothing, mode == 1 ? SA_RESTART : 0);
+		if (tests[i].ends == 3 && fork() == 0) { nap(0.15); _exit(0); }
+		if (tests[i].ends == 4 && fork() == 0) { _exit(0); }
+		double t = now();
+		errno = 0;
+		long r = tests[i].f();
+		int e = errno;
+		t = now() - t;
+		// Times: a tenth of a second, or at once.
+		say("%s mode %d: %ld %s handled %d %s\n", tests[i].name, mode, r < 0 ? r : r > 0, r < 0 ? strerrorname(e) : "", handled, t > 0.3 ? "late" : t > 0.12 ? "in time" : t > 0.04 ? "early" : "at once");
+		_exit(0);
+	}
+	nap(0.06);
+	if (mode < 2) kill(p, SIGUSR1);
+	else kill(p, SIGSTOP), waitpid(p, 0, WUNTRACED), nap(0.02), kill(p, SIGCONT);
+	nap(0.1);
+	if (tests[i].ends == 1) write(pp[1], "x", 1);
+	if (tests[i].ends == 2) kill(p, SIGUSR1);
+	if (tests[i].ends == 4) kill(p, SIGTERM);
+	int st;
+	waitpid(p, &st, 0);
+	if (WIFSIGNALED(st)) say("%s mode %d: killed by %d\n", tests[i].name, mode, WTERMSIG(st));
+	if (holder) waitpid(holder, 0, 0);
+	close(pp[0]), close(pp[1]), close(out[0]), close(out[1]);
+}
+
+int main(int argc, char **argv) {
+	close(mkstemp(path));
+	int from = 0, to = sizeof tests / sizeof *tests;
+	if (argc > 1) from = atoi(argv[1]), to = from + 1;
+	for (int i = from; i < to; i++)
+		for (int mode = 0; mode < 3; mode++) run(i, mode);
+	unlink(path);
+	return 0;
+}
