@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs what the tests need and the machine does not have. Without root or
+# apt it only says what is missing; the tests that need it are skipped then,
+# except with CI=true.
+set -eu
+
+need() { # command package
+	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
+}
+
+missing=
+need gcc gcc
+need musl-gcc musl-tools
+need make make
+need busybox busybox-static
+need bash bash
+need dash dash
+need python3 python3
+need perl perl
+need git git
+need sqlite3 sqlite3
+need redis-server redis-server
+need redis-cli redis-tools
+need gzip gzip
+need xz xz-utils
+need tar tar
+need ps procps
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+	echo "installing:$missing"
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q >/dev/null
+	# A server that is only needed as a program must not be started.
+	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d.hati
+	chmod +x /usr/sbin/policy-rc.d.hati
+	[ -e /usr/sbin/policy-rc.d ] || { ln -s policy-rc.d.hati /usr/sbin/policy-rc.d; made=1; }
+	# shellcheck disable=SC2086
+	apt-get install -q -y --no-install-recommends $missing >/dev/null
+	[ -z "${made-}" ] || rm -f /usr/sbin/policy-rc.d
+	rm -f /usr/sbin/policy-rc.d.hati
+else
+	echo "missing, and not installed without root:$missing" >&2
+fi
