@@ -74,10 +74,14 @@ var errTimeout = context.DeadlineExceeded
 
 // await waits until f has one of events, or is told that it will not.
 func (t *Task) await(f vfs.File, events vfs.Events, deadline time.Time) error {
-	p, ok := f.(vfs.Pollable)
-	if !ok {
-		return nil
+	if p, ok := f.(vfs.Pollable); ok {
+		return t.awaitPollable(p, events, deadline)
 	}
+	return nil
+}
+
+// awaitPollable is await for what need not be a file.
+func (t *Task) awaitPollable(p vfs.Pollable, events vfs.Events, deadline time.Time) error {
 	w := vfs.Waiter{Mask: events, Wake: func(*vfs.Waiter, vfs.Events) { t.wakeUp() }}
 	p.Watch(&w)
 	defer p.Unwatch(&w)

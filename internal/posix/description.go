@@ -33,6 +33,7 @@ type Description struct {
 	poll     vfs.Pollable
 	keeper   vfs.OffsetKeeper
 	tty      vfs.Terminal
+	sock     *socket
 	stream   bool // no offsets
 	isPath   bool // opened with O_PATH
 
@@ -76,6 +77,7 @@ func newDescription(f vfs.File, p Path, flags int) *Description {
 	d.poll, _ = f.(vfs.Pollable)
 	d.keeper, _ = f.(vfs.OffsetKeeper)
 	d.tty, _ = f.(vfs.Terminal)
+	d.sock, _ = f.(*socket)
 	d.stream = vfs.IsStream(f)
 	return d
 }

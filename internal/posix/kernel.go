@@ -12,6 +12,7 @@ import (
 	"github.com/hati-os/hati/internal/servers/dev"
 	"github.com/hati-os/hati/internal/servers/proc"
 	"github.com/hati-os/hati/internal/servers/tmp"
+	unixsock "github.com/hati-os/hati/internal/servers/unix"
 	"github.com/hati-os/hati/vfs"
 )
 
@@ -48,6 +49,8 @@ type Kernel struct {
 	mounts  *mountTable
 	boot    time.Time
 	memfds  *tmp.FS // memory files, which have no name
+	sockets unixsock.Namespace
+	flying  flyingRefs // open files in messages
 
 	// mu guards the tables here and everything that says so.
 	mu         sync.Mutex

@@ -22,6 +22,11 @@ func (t *Task) newNameArg(dirfd int, addr uint64, isDir bool) (newName, error) {
 	if err != nil {
 		return newName{}, err
 	}
+	return t.newNameAt(dirfd, path, isDir)
+}
+
+// newNameAt is newNameArg for a path that is not in the guest's memory.
+func (t *Task) newNameAt(dirfd int, path string, isDir bool) (newName, error) {
 	w, err := t.walk(dirfd, path, 0)
 	if err != nil {
 		return newName{}, err

@@ -83,7 +83,9 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 		return 0, syscall.EOPNOTSUPP
 	}
 	var n int
-	if x.at || d.stream || d.keeper != nil {
+	if d.sock != nil {
+		n, err = t.socketRead(d, x)
+	} else if x.at || d.stream || d.keeper != nil {
 		n, err = t.read(x)
 	} else {
 		if err := d.offset.lock(t); err != nil {
@@ -172,7 +174,9 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 	}
 	x.append = d.flags.Load()&unix.O_APPEND != 0 && x.flags&rwNoappend == 0 || x.flags&rwAppend != 0
 	var n int
-	if x.at || d.stream || d.keeper != nil {
+	if d.sock != nil {
+		n, err = t.socketWrite(d, x)
+	} else if x.at || d.stream || d.keeper != nil {
 		n, err = t.write(x)
 	} else {
 		if err := d.offset.lock(t); err != nil {
