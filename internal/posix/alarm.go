@@ -98,6 +98,7 @@ func (a *alarmClock) pace(now int64, d time.Duration) time.Duration {
 // unpark is called when a thread of the process goes on.
 func (a *alarmClock) unpark() {
 	if a.parked {
+		a.last = -1
 		a.schedule()
 	}
 }
