@@ -65,7 +65,7 @@ func PairShared(cfg Config) (a, b *Lane, err error) {
 		a.Close()
 		return nil, nil, err
 	}
-	b.inherit(&a.cfg)
+	b.cfg = a.cfg
 	return a, b, nil
 }
 
@@ -82,6 +82,10 @@ func importLane(sock, memfd int) (*Lane, error) {
 	return &Lane{cfg: Config{}.withDefaults(), mu: new(sync.Mutex), ended: make(chan struct{}),
 		fds: [2]int{sock, memfd}}, nil
 }
+
+// SetCauses changes the errors that this end uses for the causes. It is called
+// before the end is first used: for an end that came over another lane.
+func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
 
 // inherit gives a received lane the settings of the one that it came over.
 func (l *Lane) inherit(from *Config) {

@@ -300,6 +300,7 @@ func (h *localHalf) serve(r *Request, handler Handler) {
 // complete hands the outcome to the caller, or takes the effects back.
 func (h *localHalf) complete(r *Request, err error) {
 	c := r.call
+	closeObjects(r.Objects) // before the caller knows
 	h.to.cfg.step("complete")
 	c.res = r.resultOf(err, &h.to.cfg.Causes)
 	if len(r.Reply.Data) > r.maxData || len(r.Reply.Bulk) > len(r.room) || len(r.Reply.Objects) > MaxObjects {

@@ -34,7 +34,7 @@ func (h *localHalf) request(ctx context.Context, req, rep *Message) error {
 		return err
 	}
 	h.mu.Lock()
-	if h.handler != nil && (h.opts.Inline || ctx.Done() == nil) && len(h.queue) == 0 && h.startableLocked() {
+	if h.handler != nil && h.opts.Inline && len(h.queue) == 0 && h.startableLocked() {
 		h.running++
 		handler := h.handler
 		h.mu.Unlock()

@@ -36,6 +36,7 @@ type Request struct {
 	room    []byte // the caller's room for bulk
 	undo    []func()
 	lane    *Lane
+	op      uint32
 	started time.Time
 	budget  int // bytes held for it
 

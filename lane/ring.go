@@ -32,6 +32,7 @@ type ring struct {
 
 	recvMu sync.Mutex
 	fds    map[fdKey]fdSet
+	rung   bool // a bell was read
 
 	wmu      sync.Mutex
 	writable chan struct{} // closed when the socket may take more; nil when nobody waits

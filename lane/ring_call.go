@@ -38,7 +38,7 @@ type callSlot struct {
 	off, n int  // its part of the arena
 
 	room    [4]span // where its data lies
-	op      uint32
+	op      atomic.Uint32
 	started time.Time
 	cause   atomic.Uint32
 }
@@ -123,7 +123,7 @@ func (c *caller) send(ctx context.Context, req, rep *Message, flags uint32) (slo
 		return 0, err
 	}
 	s := &c.slots[i]
-	s.op = req.Op
+	s.op.Store(req.Op)
 	copy(c.bytes(s.room[0]), req.Data)
 	copy(c.bytes(s.room[1]), req.Bulk)
 	n := 0

@@ -21,7 +21,6 @@ type server struct {
 	opts    ServeOptions
 	recv    []chan struct{} // Recv calls that wait
 	closing error           // no more requests are started
-	stalled bool            // requests were left in the ring
 
 	notes []*Request // notes under way, in order; the first is being handled
 	idle  chan struct{}
@@ -90,14 +89,19 @@ func (s *server) start() {
 			return
 		}
 		r := s.takeLocked()
+		note := r != nil && r.IsNote && !inline
+		if note { // under mu, or two of us could change their order
+			if s.notes = append(s.notes, r); len(s.notes) == 1 {
+				go s.serveNotes(h)
+			}
+		}
 		s.mu.Unlock()
 		switch {
 		case r == nil:
 			return
+		case note:
 		case inline:
 			s.serve(r, h)
-		case r.IsNote:
-			s.queueNote(r, h)
 		default:
 			go s.serve(r, h)
 		}
@@ -122,29 +126,18 @@ func (s *server) serve(r *Request, h Handler) {
 	s.complete(r, err)
 }
 
-// queueNote has notes handled one after the other, in order.
-func (s *server) queueNote(r *Request, h Handler) {
+// serveNotes handles notes one after the other.
+func (s *server) serveNotes(h Handler) {
 	s.mu.Lock()
-	s.notes = append(s.notes, r)
-	first := len(s.notes) == 1
-	s.mu.Unlock()
-	if !first {
-		return
+	for len(s.notes) > 0 {
+		r := s.notes[0]
+		s.mu.Unlock()
+		s.serve(r, h)
+		s.mu.Lock()
+		s.notes = s.notes[1:]
 	}
-	go func() {
-		for r != nil {
-			s.serve(r, h)
-			s.mu.Lock()
-			s.notes = s.notes[1:]
-			r = nil
-			if len(s.notes) > 0 {
-				r = s.notes[0]
-			} else {
-				s.notes = nil
-			}
-			s.mu.Unlock()
-		}
-	}()
+	s.notes = nil
+	s.mu.Unlock()
 }
 
 // takeLocked claims the next request that was not withdrawn; nil when there is
@@ -153,7 +146,6 @@ func (s *server) takeLocked() *Request {
 	for s.readyLocked() {
 		tail := word(s.m, ctlTail).Load()
 		if tail == s.head {
-			s.stalled = false
 			return nil
 		}
 		if tail-s.head > uint64(s.r.lay.slots) {
@@ -190,7 +182,6 @@ func (s *server) takeLocked() *Request {
 		}
 		return s.requestLocked(c)
 	}
-	s.stalled = true
 	return nil
 }
 
@@ -242,7 +233,7 @@ func (s *server) copySlot(i int, gen uint64) (slotCopy, bool) {
 // are bounded by what an honest requester has room for.
 func (s *server) requestLocked(c slotCopy) *Request {
 	r := newRequest(s.r.lane, c.deadline)
-	r.ring, r.slot, r.IsNote, r.Op = s, c, c.note, c.op
+	r.ring, r.slot, r.IsNote, r.Op, r.op = s, c, c.note, c.op, c.op
 	s.active[c.i] = r
 	s.running++
 	r.budget = c.part[0].n + c.part[1].n
@@ -309,6 +300,7 @@ func (s *server) cancels() {
 func (s *server) complete(r *Request, err error) {
 	c := r.slot
 	state := word(s.m, s.field(c.i, slotState))
+	closeObjects(r.Objects) // before the caller knows
 	delivered := false
 	if !c.note && !s.r.dead.Load() {
 		delivered = s.reply(r, r.resultOf(err, &s.r.lane.cfg.Causes))
@@ -318,7 +310,8 @@ func (s *server) complete(r *Request, err error) {
 	s.active[c.i] = nil // before the slot can come round again
 	s.running--
 	s.held -= r.budget
-	stalled, inline := s.stalled, s.opts.Inline
+	// Requests may have been left in the ring for want of a handler.
+	more := !s.opts.Inline && word(s.m, ctlTail).Load() != s.head
 	if s.running == 0 && s.idle != nil {
 		close(s.idle)
 		s.idle = nil
@@ -337,12 +330,8 @@ func (s *server) complete(r *Request, err error) {
 	s.finished(c.i)
 	ring := s.r
 	r.recycle()
-	if stalled {
-		if inline {
-			hubAgain(ring)
-		} else {
-			s.start()
-		}
+	if more {
+		s.start()
 	}
 	ring.leave()
 }
@@ -433,7 +422,7 @@ func (s *server) handle(h Handler, o ServeOptions) {
 	s.mu.Lock()
 	s.handler, s.opts = h, o
 	s.mu.Unlock()
-	s.r.ready(0)
+	hubAgain(s.r) // the hub alone runs inline handlers, so that they keep the order
 }
 
 // receive is Lane.Recv over a ring.

@@ -127,7 +127,7 @@ func (r *ring) takeObjects(key fdKey, n int) ([]Object, error) {
 	set, ok := r.fds[key]
 	var broken error
 	if !ok {
-		broken = r.drainLocked()
+		broken = r.fetchLocked()
 		set, ok = r.fds[key]
 	}
 	delete(r.fds, key)
@@ -162,7 +162,7 @@ func (r *ring) takeObjects(key fdKey, n int) ([]Object, error) {
 // dropObjects closes what came for messages that nobody takes.
 func (r *ring) dropObjects(keys ...fdKey) {
 	r.recvMu.Lock()
-	broken := r.drainLocked()
+	broken := r.fetchLocked()
 	for _, k := range keys {
 		if set, ok := r.fds[k]; ok {
 			set.close()
@@ -176,6 +176,17 @@ func (r *ring) dropObjects(keys ...fdKey) {
 }
 
 var recvBufs = sync.Pool{New: func() any { return new(recvBuf) }}
+
+// fetchLocked drains the socket for descriptors. A bell that it finds there is
+// passed on: the hub, for which it was meant, will not see it any more.
+func (r *ring) fetchLocked() error {
+	r.rung = false
+	err := r.drainLocked()
+	if r.rung {
+		hubAgain(r)
+	}
+	return err
+}
 
 // drainLocked reads the socket until it is empty. An error means that the lane
 // is over.
@@ -191,6 +202,7 @@ func (r *ring) drainLocked() error {
 			return ErrPeerDied
 		}
 		if n == 1 && oob == 0 && b.p[0] == msgBell {
+			r.rung = true
 			continue
 		}
 		fds, cred := parseControl(b.oob[:oob])
@@ -199,6 +211,7 @@ func (r *ring) drainLocked() error {
 			closeFDs(fds)
 			return ErrPeerDied
 		case b.p[0] == msgBell:
+			r.rung = true
 			closeFDs(fds)
 		case b.p[0] == msgHello && len(fds) == 0:
 			if cred != nil {
