@@ -27,7 +27,8 @@ func (f *FIFOs) Open(node vfs.Node, flags int) (*End, error) {
 	defer f.mu.Unlock()
 	p := f.pipes[node]
 	if p == nil {
-		p = newPipe(node)
+		p = new(pipe)
+		p.init(node)
 	}
 	e, err := p.open(flags)
 	if err != nil {

@@ -12,6 +12,7 @@
 package pipe
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -53,8 +54,8 @@ type pipe struct {
 	readerGen, writerGen uint64
 }
 
-func newPipe(node vfs.Node) *pipe {
-	return &pipe{id: lastID.Add(1), node: node, max: DefaultSize / pageSize}
+func (p *pipe) init(node vfs.Node) {
+	p.id, p.node, p.max = lastID.Add(1), node, DefaultSize/pageSize
 }
 
 // New returns the two ends of a new pipe, owned by user and group 0.
@@ -63,12 +64,37 @@ func New() (r, w *End) { return NewOwned(0, 0) }
 // NewOwned returns the ends of a pipe that fstat(2) shows as owned by uid and
 // gid.
 func NewOwned(uid, gid uint32) (r, w *End) {
-	p := newPipe(anon.New(anon.DevPipe, syscall.S_IFIFO|0o600, uid, gid))
+	// One piece of memory for all that lives as long as the pipe.
+	all := new(struct {
+		pipe pipe
+		node node
+		r, w End
+	})
+	p := &all.pipe
+	all.node.pipe = p
+	all.node.Init(anon.DevPipe, syscall.S_IFIFO|0o600, uid, gid)
+	p.init(&all.node)
 	p.readers, p.writers, p.files = 1, 1, 2
 	p.readerGen, p.writerGen = 1, 1
-	r = &End{pipe: p, read: true}
-	w = &End{pipe: p, write: true}
-	return r, w
+	all.r.pipe, all.r.read = p, true
+	all.w.pipe, all.w.write = p, true
+	return &all.r, &all.w
+}
+
+// node is the inode of a pipe without a name. It can be opened by way of
+// /proc/self/fd, which waits for nobody.
+type node struct {
+	anon.Node
+	pipe *pipe
+}
+
+// Open returns another end.
+func (n *node) Open(_ context.Context, flags int) (vfs.File, error) {
+	e, err := n.pipe.open(flags)
+	if err != nil {
+		return nil, err
+	}
+	return e, nil
 }
 
 func (p *pipe) full() bool { return p.slots.len()+p.reserved >= p.max }

@@ -229,6 +229,42 @@ func TestFill(t *testing.T) {
 	}
 }
 
+// TestFillDrain moves a stream through a pipe, filled and drained at the same
+// time.
+func TestFillDrain(t *testing.T) {
+	r, w := pipe.New()
+	data := make([]byte, 1<<20)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	go func() {
+		src := bytes.NewReader(data)
+		for src.Len() > 0 {
+			if _, err := w.Fill(100000, src.Read); errors.Is(err, syscall.EAGAIN) {
+				wait(w, vfs.EventsOut)
+			} else if err != nil {
+				t.Error(err)
+			}
+		}
+		w.Close()
+	}()
+	var got bytes.Buffer
+	for {
+		n, err := r.Drain(30000, got.Write)
+		if errors.Is(err, syscall.EAGAIN) {
+			wait(r, vfs.EventsIn)
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			break
+		}
+	}
+	if !bytes.Equal(got.Bytes(), data) {
+		t.Errorf("%d bytes of %d, or others", got.Len(), len(data))
+	}
+}
+
 // TestNotify checks who hears of what.
 func TestNotify(t *testing.T) {
 	r, w := pipe.New()

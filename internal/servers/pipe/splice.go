@@ -101,11 +101,11 @@ func (e *End) Drain(n int, f func([]byte) (int, error)) (int, error) {
 	for done < n && p.slots.len() != 0 {
 		b := p.slots.front().bytes()
 		b = b[:min(len(b), n-done)]
-		full := p.full()
 		p.mu.Unlock()
 		var c int
 		c, err = f(b)
 		p.mu.Lock()
+		full := p.full() // only now: a writer may have filled the pipe meanwhile
 		if c = min(max(c, 0), len(b)); c > 0 {
 			p.slots.consume(c)
 			done += c

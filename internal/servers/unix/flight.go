@@ -30,8 +30,13 @@ type SocketRef interface {
 type flight struct {
 	mu      sync.Mutex
 	sockets map[*Socket]*flying
-	n       atomic.Int64
+	n       atomic.Int64 // of sockets
+	all     atomic.Int64 // of references of any kind
 }
+
+// InFlight returns how many references are in messages that nobody has received
+// yet: a caller refuses more with ETOOMANYREFS when it passes his limit.
+func (ns *Namespace) InFlight() int64 { return ns.flight.all.Load() }
 
 type flying struct {
 	ref SocketRef
@@ -40,6 +45,7 @@ type flying struct {
 
 // add counts refs, which are about to be queued. The caller holds mu.
 func (f *flight) add(refs []Ref) {
+	f.all.Add(int64(len(refs)))
 	for _, r := range refs {
 		r, ok := r.(SocketRef)
 		if !ok {
@@ -61,6 +67,7 @@ func (f *flight) add(refs []Ref) {
 
 // remove counts refs down, which are no longer queued. The caller holds mu.
 func (f *flight) remove(refs []Ref) {
+	f.all.Add(-int64(len(refs)))
 	for _, r := range refs {
 		r, ok := r.(SocketRef)
 		if !ok {

@@ -54,21 +54,18 @@ func (ns *Namespace) FindNode(node vfs.Node, typ int) (*Socket, error) {
 	return s, nil
 }
 
-// Sockets calls f for each bound socket until it returns false
-// (/proc/net/unix). f must not bind or close sockets.
-func (ns *Namespace) Sockets(f func(*Socket) bool) {
+// Sockets returns the bound sockets, in no order (/proc/net/unix).
+func (ns *Namespace) Sockets() []*Socket {
 	ns.mu.Lock()
 	defer ns.mu.Unlock()
+	list := make([]*Socket, 0, len(ns.abstract)+len(ns.nodes))
 	for _, s := range ns.abstract {
-		if !f(s) {
-			return
-		}
+		list = append(list, s)
 	}
 	for _, s := range ns.nodes {
-		if !f(s) {
-			return
-		}
+		list = append(list, s)
 	}
+	return list
 }
 
 // BindAbstract gives s an abstract name. EINVAL when s has a name, EADDRINUSE

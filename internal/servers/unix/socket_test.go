@@ -330,9 +330,9 @@ func TestStorm(t *testing.T) {
 					c.Poll(allEvents)
 					c.Close()
 				}
-				g.ns.Sockets(func(o *unixsock.Socket) bool {
-					return o.Type() != unix.SOCK_DGRAM
-				})
+				for _, o := range g.ns.Sockets() {
+					o.Unread()
+				}
 				if o, err := g.ns.FindAbstract("00001", unix.SOCK_DGRAM); err == nil {
 					d.Connect(o, g.cred)
 					d.Send(&unixsock.Message{Data: []byte("z")})
@@ -345,4 +345,10 @@ func TestStorm(t *testing.T) {
 	}
 	wg.Wait()
 	l.Close()
+	if n := g.ns.InFlight(); n != 0 {
+		t.Errorf("%d references are still in flight", n)
+	}
+	if s := g.ns.Sockets(); len(s) != 0 {
+		t.Errorf("%d sockets are still bound", len(s))
+	}
 }
