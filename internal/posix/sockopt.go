@@ -131,6 +131,8 @@ func sysGetsockopt(t *Task, a *Args) (uint64, error) {
 		c := s.PeerCred()
 		size = abi.SizeUcred
 		abi.Ucred{PID: c.PID, UID: c.UID, GID: c.GID}.Encode(b[:])
+	case unix.SO_SNDLOWAT:
+		b[0] = 1
 	case unix.SO_PEERPIDFD:
 		return 0, t.peerPidfd(s, a[3], a[4], n)
 	default:
