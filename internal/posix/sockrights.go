@@ -231,7 +231,7 @@ func (t *Task) copyOutControl(got *unixsock.Received, at, limit uint64, cloexec 
 		}
 	}
 	pidfd := -1
-	if got.HasPIDFD {
+	if got.HasPIDFD && got.Cred.PID != 0 {
 		if room-len(b) < abi.CmsgLen(4) {
 			flags |= unix.MSG_CTRUNC
 		} else {
