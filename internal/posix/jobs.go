@@ -117,12 +117,15 @@ func (p *Process) leaveSession() {
 		return
 	}
 	s.leader = nil
-	s.dropTerminal(p.k)
+	s.loseTerminal(p.k, false)
 }
 
-// dropTerminal takes the terminal away from the session and tells the
-// foreground group. k.mu is held.
-func (s *session) dropTerminal(k *Kernel) {
+// dropTerminal is what TIOCNOTTY does for a session's leader. k.mu is held.
+func (s *session) dropTerminal(k *Kernel) { s.loseTerminal(k, true) }
+
+// loseTerminal takes the terminal away from the session and tells the
+// foreground group; with goOn it continues it, too. k.mu is held.
+func (s *session) loseTerminal(k *Kernel, goOn bool) {
 	line := s.tty
 	if line == nil {
 		return
@@ -130,7 +133,9 @@ func (s *session) dropTerminal(k *Kernel) {
 	s.tty = nil
 	if g := k.groups[line.Foreground()]; g != nil && g.session == s {
 		g.signal(queuedSignal{info: abi.KillInfo(unix.SIGHUP, abi.SI_KERNEL, 0, 0)})
-		g.signal(queuedSignal{info: abi.KillInfo(unix.SIGCONT, abi.SI_KERNEL, 0, 0)})
+		if goOn {
+			g.signal(queuedSignal{info: abi.KillInfo(unix.SIGCONT, abi.SI_KERNEL, 0, 0)})
+		}
 	}
 	line.SetSession(0)
 	line.SetForeground(0)

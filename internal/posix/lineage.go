@@ -33,14 +33,16 @@ func (p *Process) inherit(from *Process, c *cloneArgs) {
 		p.exit.signal = from.exit.signal
 	}
 	p.clocks.borrowed = c.flags&unix.CLONE_VM != 0
-	p.watchCPULimit()
 	p.k.serial++
 	p.exit.serial = p.k.serial
 }
 
 // enlist makes a new process, already in the tables, one of its group. k.mu is
 // held.
-func (p *Process) enlist() { p.group.add(p) }
+func (p *Process) enlist() {
+	p.group.add(p)
+	p.watchCPULimit()
+}
 
 // execLocked resets what ends with a program, apart from signals. k.mu is held.
 func (p *Process) execLocked() {

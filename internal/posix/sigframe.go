@@ -128,8 +128,7 @@ func (t *Task) badFrame() (uint64, error) {
 	return t.thread.Regs.RAX, nil
 }
 
-// restoreFP takes the extended registers from a frame. What the processor would
-// refuse to load is refused here: the host returns to the guest with it.
+// restoreFP takes the extended registers from a frame.
 func (t *Task) restoreFP(addr uint64) bool {
 	fp := t.thread.FPState()
 	if fp == nil {
@@ -143,9 +142,22 @@ func (t *Task) restoreFP(addr uint64) bool {
 	if t.copyIn(addr, b[:abi.SizeFpxState]) != nil {
 		return false
 	}
-	var host, sw abi.FpxSw
-	host.Decode(fp[abi.FpSwReserved:])
+	var sw abi.FpxSw
 	sw.Decode(b[abi.FpSwReserved:])
+	n := abi.SizeFpxState
+	if addr%64 == 0 && extended(fp) && sw.Extended(uint32(len(fp)-abi.SizeFpXstateMagic2)) {
+		n = int(sw.XstateSize) + abi.SizeFpXstateMagic2
+		if t.copyIn(addr+abi.SizeFpxState, b[abi.SizeFpxState:n]) != nil {
+			return false
+		}
+	}
+	return loadFP(fp, b[:n])
+}
+
+// loadFP puts a guest's state into the one that the host loads. What the
+// processor would refuse is refused here. Both are at least SizeFpxState long;
+// a state without a whole extended area loads the legacy registers alone.
+func loadFP(fp, b []byte) bool {
 	le := binary.LittleEndian
 	mxcsrMask := le.Uint32(fp[abi.FpMxcsrMask:])
 	if mxcsrMask == 0 {
@@ -154,19 +166,17 @@ func (t *Task) restoreFP(addr uint64) bool {
 	if le.Uint32(b[abi.FpMxcsr:])&^mxcsrMask != 0 {
 		return false
 	}
-	full := addr%64 == 0 && extended(fp) && sw.Extended(uint32(len(fp))) && int(sw.XstateSize) <= len(fp)-abi.SizeFpXstateMagic2
-	if full {
-		n := int(sw.XstateSize) + abi.SizeFpXstateMagic2
-		if t.copyIn(addr+abi.SizeFpxState, b[abi.SizeFpxState:n]) != nil {
-			return false
-		}
-		full = le.Uint32(b[sw.XstateSize:]) == abi.FP_XSTATE_MAGIC2
-	}
-	if !full {
+	var host, sw abi.FpxSw
+	host.Decode(fp[abi.FpSwReserved:])
+	sw.Decode(b[abi.FpSwReserved:])
+	size := int(sw.XstateSize)
+	if size+abi.SizeFpXstateMagic2 != len(b) || size < abi.MinXstateSize || len(b) > len(fp) ||
+		le.Uint32(b[size:]) != abi.FP_XSTATE_MAGIC2 {
 		resetFP(fp)
-		copy(fp[:abi.FpSwReserved], b)
+		copy(fp[:abi.FpMxcsrMask], b)
+		copy(fp[abi.FpMxcsrMask+4:abi.FpSwReserved], b[abi.FpMxcsrMask+4:])
 		if extended(fp) {
-			le.PutUint64(fp[abi.XstateHeader:], abi.XFEATURE_MASK_FPSSE)
+			le.PutUint64(fp[abi.XstateHeader:], le.Uint64(fp[abi.XstateHeader:])|abi.XFEATURE_MASK_FPSSE)
 		}
 		return true
 	}
@@ -175,9 +185,11 @@ func (t *Task) restoreFP(addr uint64) bool {
 		return false
 	}
 	// What the frame does not restore is reset.
-	le.PutUint64(head, le.Uint64(head)&sw.Xfeatures)
-	copy(fp[:abi.FpSwReserved], b)
-	copy(fp[abi.SizeFpxState:min(int(sw.XstateSize), len(fp)-abi.SizeFpXstateMagic2)], b[abi.SizeFpxState:])
+	present := le.Uint64(head) & sw.Xfeatures
+	copy(fp[:abi.FpMxcsrMask], b)
+	copy(fp[abi.FpMxcsrMask+4:abi.FpSwReserved], b[abi.FpMxcsrMask+4:])
+	copy(fp[abi.SizeFpxState:], b[abi.SizeFpxState:size])
+	le.PutUint64(fp[abi.XstateHeader:], present)
 	return true
 }
 
