@@ -15,7 +15,7 @@ import (
 // them, the access mode and a few that stay as they were at open.
 const (
 	statusFlags = unix.O_APPEND | unix.O_NONBLOCK | unix.O_ASYNC | unix.O_DIRECT | unix.O_NOATIME
-	keptFlags   = unix.O_ACCMODE | statusFlags | unix.O_DSYNC | unix.O_SYNC | unix.O_LARGEFILE |
+	keptFlags   = unix.O_ACCMODE | statusFlags | unix.O_DSYNC | unix.O_SYNC | largeFile |
 		unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_PATH | unix.O_TMPFILE
 )
 

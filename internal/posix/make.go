@@ -18,6 +18,15 @@ type newName struct {
 // checks that it may be made: EEXIST before anything else. A slash at the end is
 // for directories only.
 func (t *Task) newNameArg(dirfd int, addr uint64, isDir bool) (newName, error) {
+	n, err := t.freeNameArg(dirfd, addr, isDir)
+	if err == nil {
+		n.attr, err = t.mayChange(n.dir)
+	}
+	return n, err
+}
+
+// freeNameArg is newNameArg without a look at permissions.
+func (t *Task) freeNameArg(dirfd int, addr uint64, isDir bool) (newName, error) {
 	path, err := t.copyInPath(addr)
 	if err != nil {
 		return newName{}, err
@@ -50,8 +59,7 @@ func (t *Task) newNameAt(dirfd int, path string, isDir bool) (newName, error) {
 	if w.at.place.Load().deleted {
 		return n, syscall.ENOENT
 	}
-	n.attr, err = t.mayChange(w.at)
-	return n, err
+	return n, nil
 }
 
 func sysMkdir(t *Task, a *Args) (uint64, error) {
@@ -195,7 +203,7 @@ func (t *Task) link(dirfd int, path uint64, toDirfd int, toPath uint64, flags in
 	if err != nil {
 		return err
 	}
-	n, err := t.newNameArg(toDirfd, toPath, false)
+	n, err := t.freeNameArg(toDirfd, toPath, false)
 	if err != nil {
 		return err
 	}
@@ -204,6 +212,12 @@ func (t *Task) link(dirfd int, path uint64, toDirfd int, toPath uint64, flags in
 	}
 	a, err := l.node.Stat(t.context())
 	if err != nil {
+		return err
+	}
+	if !t.safeLink(&a) {
+		return syscall.EPERM
+	}
+	if _, err := t.mayChange(n.dir); err != nil {
 		return err
 	}
 	switch {
@@ -218,4 +232,13 @@ func (t *Task) link(dirfd int, path uint64, toDirfd int, toPath uint64, flags in
 	t.created(n.dir, n.name, l.node)
 	t.changedAttr(&l)
 	return nil
+}
+
+// safeLink is /proc/sys/fs/protected_hardlinks: who does not own a file can
+// link only what he could copy.
+func (t *Task) safeLink(a *vfs.Attr) bool {
+	const setGID = unix.S_ISGID | unix.S_IXGRP
+	c := t.creds.Load()
+	return c.owns(a) || a.IsRegular() && a.Mode&unix.S_ISUID == 0 && a.Mode&setGID != setGID &&
+		c.may(a, mayRead|mayWrite) == nil
 }

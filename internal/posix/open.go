@@ -10,8 +10,11 @@ import (
 )
 
 const (
+	// largeFile is O_LARGEFILE, which x/sys/unix has as 0 where every file may be
+	// large; the kernel shows it nevertheless.
+	largeFile = 0o100000
 	openFlags = unix.O_ACCMODE | unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_APPEND |
-		unix.O_NONBLOCK | unix.O_DSYNC | unix.O_SYNC | unix.O_ASYNC | unix.O_DIRECT | unix.O_LARGEFILE |
+		unix.O_NONBLOCK | unix.O_DSYNC | unix.O_SYNC | unix.O_ASYNC | unix.O_DIRECT | largeFile |
 		unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_NOATIME | unix.O_CLOEXEC | unix.O_PATH | unix.O_TMPFILE
 	pathFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	// tmpfileFlag is O_TMPFILE without the O_DIRECTORY in it.
@@ -35,7 +38,7 @@ func sysCreat(t *Task, a *Args) (uint64, error) {
 // open is open(2) in its older forms, which ignore what they do not know.
 func (t *Task) open(dirfd int, addr uint64, flags int, mode uint32) (uint64, error) {
 	flags &= openFlags
-	if flags&unix.O_PATH != 0 {
+	if flags |= largeFile; flags&unix.O_PATH != 0 {
 		flags &= pathFlags
 	}
 	if flags&(unix.O_CREAT|tmpfileFlag) == 0 {
@@ -69,6 +72,9 @@ func sysOpenat2(t *Task, a *Args) (uint64, error) {
 			return 0, syscall.EAGAIN
 		}
 		return 0, syscall.EAGAIN
+	}
+	if how.Flags&unix.O_PATH == 0 {
+		how.Flags |= largeFile
 	}
 	return t.openHow(a.Int(0), a[1], how)
 }
@@ -293,7 +299,11 @@ func (t *Task) openNode(l *located, a *vfs.Attr, flags int) (*Description, error
 	var err error
 	switch a.Type() {
 	case unix.S_IFIFO:
-		return t.openFIFO(l, flags)
+		o, again := l.node.(vfs.Opener)
+		if !again {
+			return t.openFIFO(l, flags)
+		}
+		f, err = o.Open(t.context(), serverFlags(flags)) // a pipe, by way of /proc/self/fd
 	case unix.S_IFSOCK:
 		return nil, syscall.ENXIO
 	case unix.S_IFCHR, unix.S_IFBLK:

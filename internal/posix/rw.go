@@ -61,6 +61,14 @@ func sysPwrite(t *Task, a *Args) (uint64, error) {
 	return t.writeFD(a.Int(0), &transfer{mem: t.oneVec(a[1], a[2]), off: int64(a[3]), at: true})
 }
 
+// check refuses a transfer whose end has no offset.
+func (x *transfer) check() error {
+	if x.off > math.MaxInt64-int64(x.mem.left) {
+		return syscall.EINVAL
+	}
+	return nil
+}
+
 // readFD is any of the read calls.
 func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 	d, err := t.fds.get(fd)
@@ -86,14 +94,19 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 	if d.sock != nil {
 		n, err = t.socketRead(d, x)
 	} else if x.at || d.stream || d.keeper != nil {
+		if err := x.check(); err != nil {
+			return 0, err
+		}
 		n, err = t.read(x)
 	} else {
 		if err := d.offset.lock(t); err != nil {
 			return 0, err
 		}
 		x.off = d.off
-		n, err = t.read(x)
-		d.off = x.off
+		if err = x.check(); err == nil {
+			n, err = t.read(x)
+			d.off = x.off
+		}
 		d.offset.unlock()
 	}
 	if n > 0 {
@@ -177,15 +190,19 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 	if d.sock != nil {
 		n, err = t.socketWrite(d, x)
 	} else if x.at || d.stream || d.keeper != nil {
+		if err := x.check(); err != nil {
+			return 0, err
+		}
 		n, err = t.write(x)
 	} else {
 		if err := d.offset.lock(t); err != nil {
 			return 0, err
 		}
 		x.off = d.off
-		n, err = t.write(x)
-		if n > 0 {
-			d.off = x.off
+		if err = x.check(); err == nil {
+			if n, err = t.write(x); n > 0 {
+				d.off = x.off
+			}
 		}
 		d.offset.unlock()
 	}

@@ -17,15 +17,10 @@ func sysWritev(t *Task, a *Args) (uint64, error) {
 func sysPreadv(t *Task, a *Args) (uint64, error)  { return t.vectorAt(a, 0, false) }
 func sysPwritev(t *Task, a *Args) (uint64, error) { return t.vectorAt(a, 0, true) }
 
-func sysPreadv2(t *Task, a *Args) (uint64, error) {
-	flags := a.Int(5)
-	if flags&^(rwHipri|rwNowait) != 0 {
-		return 0, syscall.EOPNOTSUPP
-	}
-	return t.vectorAt(a, flags, false)
-}
+func sysPreadv2(t *Task, a *Args) (uint64, error)  { return t.vectorFlags(a, false) }
+func sysPwritev2(t *Task, a *Args) (uint64, error) { return t.vectorFlags(a, true) }
 
-func sysPwritev2(t *Task, a *Args) (uint64, error) {
+func (t *Task) vectorFlags(a *Args, write bool) (uint64, error) {
 	flags := a.Int(5)
 	if flags&^(rwHipri|rwDsync|rwSync|rwNowait|rwAppend|rwNoappend) != 0 {
 		return 0, syscall.EOPNOTSUPP
@@ -33,7 +28,7 @@ func sysPwritev2(t *Task, a *Args) (uint64, error) {
 	if flags&rwAppend != 0 && flags&rwNoappend != 0 {
 		return 0, syscall.EINVAL
 	}
-	return t.vectorAt(a, flags, true)
+	return t.vectorAt(a, flags, write)
 }
 
 // vectorAt takes the offset from the fourth argument: on 64 bits the fifth does
