@@ -99,6 +99,7 @@ func (t *Task) openHow(dirfd int, addr uint64, how abi.OpenHow) (uint64, error) 
 		t.fds.unreserve(fd)
 		return 0, err
 	}
+	d.opened()
 	t.fds.install(fd, d)
 	return uint64(fd), nil
 }
