@@ -77,7 +77,7 @@ func (t *Task) setAttr(l *located, f vfs.File, s vfs.SetAttr) error {
 	if err := vfs.SetAttributes(t.context(), l.node, f, s); err != nil {
 		return err
 	}
-	t.changedAttr(l)
+	l.event(attrEvents(s.Valid))
 	return nil
 }
 

@@ -74,7 +74,7 @@ var errTimeout = context.DeadlineExceeded
 
 // await waits until f has one of events, or is told that it will not.
 func (t *Task) await(f vfs.File, events vfs.Events, deadline time.Time) error {
-	if p, ok := f.(vfs.Pollable); ok {
+	if p := t.pollable(f); p != nil {
 		return t.awaitPollable(p, events, deadline)
 	}
 	return nil

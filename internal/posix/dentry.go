@@ -26,6 +26,11 @@ type dentry struct {
 	// linkable: a file without a name that may still get one (O_TMPFILE).
 	linkable atomic.Bool
 
+	// opens counts the open files; orphan: the file has no name left, so that it
+	// ends with the last of them (notify.go).
+	opens  atomic.Int64
+	orphan atomic.Bool
+
 	// version counts the changes that the box itself made to the directory: what
 	// a Lookup returned before one says nothing after it.
 	version atomic.Uint64
@@ -137,19 +142,21 @@ func (d *dentry) attach(parent *dentry, name string) {
 // changed begins a new version: the server has changed a name in d.
 func (d *dentry) changed() { d.version.Add(1) }
 
-// removed notes that name no longer leads to n.
-func (d *dentry) removed(t *mountTable, name string, n vfs.Node) {
+// removed notes that name no longer leads to n, and returns its dentry, if there
+// is one.
+func (d *dentry) removed(t *mountTable, name string, n vfs.Node) *dentry {
 	d.changed()
 	d.mu.Lock()
 	c := d.children[name].Value()
 	if c == nil || c.node != n {
 		d.mu.Unlock()
-		return
+		return nil
 	}
 	delete(d.children, name)
 	c.unhash()
 	d.mu.Unlock()
 	t.recent.remove(c)
+	return c
 }
 
 // arrive announces, before the server is asked, that c may get a name here, and

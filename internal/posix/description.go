@@ -65,6 +65,9 @@ var lastOwner atomic.Uint64
 // newDescription returns a description with one reference. flags are open(2)'s.
 func newDescription(f vfs.File, p Path, flags int) *Description {
 	d := &Description{file: f, path: p, id: lastOwner.Add(1)}
+	if p.d != nil {
+		p.d.opens.Add(1)
+	}
 	d.refs.Store(1)
 	d.flags.Store(uint32(flags & keptFlags))
 	if flags&unix.O_PATH != 0 {
@@ -141,6 +144,7 @@ func (d *Description) releaseErr() error {
 	if d.refs.Add(-1) != 0 {
 		return nil
 	}
+	d.closed()
 	if d.isPath {
 		return nil
 	}

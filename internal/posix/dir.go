@@ -66,6 +66,7 @@ func (t *Task) getdents(a *Args, add appendDirent) (uint64, error) {
 		return 0, err
 	}
 	d.off = int64(l.cookie)
+	t.accessed(d.path)
 	return uint64(len(l.buf)), nil
 }
 

@@ -37,6 +37,7 @@ type epollKey struct {
 type epollItem struct {
 	ep     *epoll
 	key    epollKey
+	poll   vfs.Pollable // as the task that added it sees it
 	waiter vfs.Waiter
 
 	// Guarded by readyMu.
@@ -89,7 +90,7 @@ func (it *epollItem) now() uint32 {
 	if gone || want == 0 {
 		return 0
 	}
-	return uint32(vfs.Ready(it.key.desc.file, vfs.Events(want&^epollPrivate)|vfs.EventErr|vfs.EventHup))
+	return uint32(it.poll.Poll(vfs.Events(want&^epollPrivate) | vfs.EventErr | vfs.EventHup))
 }
 
 // enqueue notes that an item may be ready, and tells the waiters.
@@ -108,9 +109,7 @@ func (it *epollItem) enqueue() {
 }
 
 func (it *epollItem) detach() {
-	if p, ok := it.key.desc.file.(vfs.Pollable); ok {
-		p.Unwatch(&it.waiter)
-	}
+	it.poll.Unwatch(&it.waiter)
 	it.ep.readyMu.Lock()
 	it.gone = true
 	it.ep.readyMu.Unlock()
@@ -128,10 +127,7 @@ func (it *epollItem) descriptionClosed() {
 
 // set changes what an item waits for, and looks whether it is there already.
 func (it *epollItem) set(events uint32, data uint64) {
-	p, _ := it.key.desc.file.(vfs.Pollable)
-	if p != nil {
-		p.Unwatch(&it.waiter)
-	}
+	it.poll.Unwatch(&it.waiter)
 	it.ep.readyMu.Lock()
 	it.events, it.data = events|unix.EPOLLERR|unix.EPOLLHUP, data
 	it.ep.readyMu.Unlock()
@@ -139,9 +135,7 @@ func (it *epollItem) set(events uint32, data uint64) {
 		Mask: vfs.Events(events &^ epollPrivate),
 		Wake: func(*vfs.Waiter, vfs.Events) { it.enqueue() },
 	}
-	if p != nil {
-		p.Watch(&it.waiter)
-	}
+	it.poll.Watch(&it.waiter)
 	if it.now() != 0 {
 		it.enqueue()
 	}
@@ -282,10 +276,10 @@ func sysEpollCtl(t *Task, a *Args) (uint64, error) {
 			return 0, syscall.ELOOP
 		}
 	}
-	return 0, e.control(op, epollKey{fd, d}, ev)
+	return 0, e.control(op, epollKey{fd, d}, t.pollable(d.file), ev)
 }
 
-func (e *epoll) control(op int, key epollKey, ev abi.EpollEvent) error {
+func (e *epoll) control(op int, key epollKey, p vfs.Pollable, ev abi.EpollEvent) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	it := e.items[key]
@@ -294,7 +288,7 @@ func (e *epoll) control(op int, key epollKey, ev abi.EpollEvent) error {
 		if it != nil {
 			return syscall.EEXIST
 		}
-		it = &epollItem{ep: e, key: key}
+		it = &epollItem{ep: e, key: key, poll: p}
 		e.items[key] = it
 		key.desc.remember(it)
 		it.set(ev.Events, ev.Data)

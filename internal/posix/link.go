@@ -130,8 +130,8 @@ func (t *Task) remove(o *oldName, dir bool) error {
 	if err := vfs.Remove(t.context(), o.dir.node, o.name, dir); err != nil {
 		return err
 	}
-	o.dir.removed(t.k.mounts, o.name, o.l.node)
-	t.deleted(o.dir, o.name, o.l.node)
+	c := o.dir.removed(t.k.mounts, o.name, o.l.node)
+	t.deleted(o.dir, o.name, o.l.node, c)
 	return nil
 }
 
@@ -280,13 +280,14 @@ func (t *Task) moveName(from, to *oldName, flags uint) error {
 	if exchange {
 		back = to.dir.take(to.name, to.l.node)
 	}
+	replaced := to.dir.known(to.name)
 	to.dir.put(to.name, moved)
 	if exchange {
 		from.dir.put(from.name, back)
-		t.moved(to.dir, to.name, from.dir, from.name, to.l.node)
-	} else if to.l.node != nil {
-		t.deleted(to.dir, to.name, to.l.node)
+		t.moved(from.dir, from.name, to.dir, to.name, from.l.node, nil, nil)
+		t.moved(to.dir, to.name, from.dir, from.name, to.l.node, nil, nil)
+		return nil
 	}
-	t.moved(from.dir, from.name, to.dir, to.name, from.l.node)
+	t.moved(from.dir, from.name, to.dir, to.name, from.l.node, to.l.node, replaced)
 	return nil
 }

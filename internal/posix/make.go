@@ -229,8 +229,7 @@ func (t *Task) link(dirfd int, path uint64, toDirfd int, toPath uint64, flags in
 	if err := vfs.Link(t.context(), n.dir.node, l.node, n.name); err != nil {
 		return err
 	}
-	t.created(n.dir, n.name, l.node)
-	t.changedAttr(&l)
+	t.linked(n.dir, n.name, l.node)
 	return nil
 }
 

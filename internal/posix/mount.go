@@ -22,8 +22,7 @@ type mountTable struct {
 	recent recentDentries
 	fifos  pipe.FIFOs
 	locks  lockTable
-	// watcher hears of changes; nil when nobody listens.
-	watcher watcher
+	watches watchers
 
 	mu   sync.RWMutex // guards the rest, and changes of overlays
 	list []*mount     // in the order of mounting
@@ -32,6 +31,7 @@ type mountTable struct {
 
 // mount is a server at its place in the tree.
 type mount struct {
+	table        *mountTable // nil for nowhere
 	id           int
 	fs           vfs.FS
 	path         string // where it was mounted, from the box's root
@@ -119,6 +119,7 @@ func (t *mountTable) add(ctx context.Context, s MountSpec) error {
 	defer t.mu.Unlock()
 	t.last++
 	m := &mount{
+		table: t,
 		id: t.last, fs: s.FS, path: path.Clean("/" + s.Path), over: newOverlay(),
 		readOnly: s.ReadOnly, source: s.Source, kind: s.Type,
 	}

@@ -76,6 +76,7 @@ func (e pollEnd) remaining() time.Duration {
 // pollEntry is a file to wait for.
 type pollEntry struct {
 	desc    *Description // nil: no file, nothing to report
+	poll    vfs.Pollable // nil: always ready
 	want    vfs.Events   // to watch for
 	report  vfs.Events   // that end the wait
 	got     vfs.Events
@@ -93,15 +94,28 @@ func look(list []pollEntry) (n int) {
 			}
 			continue
 		}
-		if e.got = vfs.Ready(e.desc.file, e.want|vfs.EventErr|vfs.EventHup) & e.report; e.got != 0 {
+		if e.got = readyNow(e.poll, e.want|vfs.EventErr|vfs.EventHup) & e.report; e.got != 0 {
 			n++
 		}
 	}
 	return n
 }
 
+// readyNow is what p, nil when it always is, has of events.
+func readyNow(p vfs.Pollable, events vfs.Events) vfs.Events {
+	if p == nil {
+		return events & (vfs.EventsIn | vfs.EventsOut)
+	}
+	return p.Poll(events)
+}
+
 // waitFor waits until one of the files has something, and returns how many do.
 func (t *Task) waitFor(list []pollEntry, end pollEnd) (int, error) {
+	for i := range list {
+		if d := list[i].desc; d != nil {
+			list[i].poll = t.pollable(d.file)
+		}
+	}
 	n := look(list)
 	if n > 0 || end.now {
 		return n, nil
@@ -110,19 +124,16 @@ func (t *Task) waitFor(list []pollEntry, end pollEnd) (int, error) {
 	defer func() {
 		for i := range list {
 			if list[i].watched {
-				list[i].desc.file.(vfs.Pollable).Unwatch(&list[i].waiter)
+				list[i].poll.Unwatch(&list[i].waiter)
 			}
 		}
 	}()
 	for i := range list {
 		e := &list[i]
-		if e.desc == nil {
-			continue
-		}
-		if p, ok := e.desc.file.(vfs.Pollable); ok {
+		if e.poll != nil {
 			e.waiter = vfs.Waiter{Mask: e.want, Wake: wake}
 			e.watched = true
-			p.Watch(&e.waiter)
+			e.poll.Watch(&e.waiter)
 		}
 	}
 	for {

@@ -110,6 +110,7 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 		d.offset.unlock()
 	}
 	if n > 0 {
+		t.accessed(d.path)
 		return uint64(n), nil
 	}
 	return 0, err
@@ -214,9 +215,7 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 				}
 			}
 		}
-		if !d.stream {
-			t.modified(d.path)
-		}
+		t.modified(d.path)
 		return uint64(n), nil
 	}
 	return 0, err

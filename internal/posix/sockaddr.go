@@ -78,6 +78,9 @@ func (t *Task) bindPath(s *socket, path string) error {
 	if err != nil {
 		return err
 	}
+	if n.attr, err = t.mayChange(n.dir); err != nil {
+		return err
+	}
 	if s.Bound() {
 		return syscall.EINVAL
 	}
@@ -96,8 +99,8 @@ func (t *Task) bindPath(s *socket, path string) error {
 	if err := s.BindNode(node, path); err != nil {
 		// Another thread bound it meanwhile.
 		if vfs.Remove(t.context(), n.dir.node, n.name, false) == nil {
-			n.dir.removed(t.k.mounts, n.name, node)
-			t.deleted(n.dir, n.name, node)
+			c := n.dir.removed(t.k.mounts, n.name, node)
+			t.deleted(n.dir, n.name, node, c)
 		}
 		return err
 	}

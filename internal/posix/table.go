@@ -63,6 +63,7 @@ func init() {
 		exitCalls, signalCalls, timerCalls, timeCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
 		identityCalls, systemCalls, schedCalls, vmCalls,
 		pathCalls, attrCalls, descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
+		eventCalls, signalfdCalls, inotifyCalls,
 	} {
 		for nr, c := range maps.All(part) {
 			if t[nr].fn != nil {
