@@ -56,6 +56,9 @@ func (d *dir) add(name string, n node) {
 	d.entries[name] = e
 	d.order = append(d.order, e)
 	n.common().nlink++
+	if r, ok := n.(*regular); ok {
+		r.named = true
+	}
 	if c, ok := n.(*dir); ok {
 		c.parent = d
 		c.nlink = 2 // itself and its "."; the name counts as one of them

@@ -14,6 +14,7 @@ type regular struct {
 	data  data
 	seals uint32 // F_SEAL_ bits (memfd)
 	opens int
+	named bool // had a name once; under fs.names
 }
 
 // unused frees the contents of a file that has neither names nor open files.
@@ -22,7 +23,7 @@ type regular struct {
 func (r *regular) unused() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.nlink == 0 && r.opens == 0 {
+	if r.nlink == 0 && r.opens == 0 && r.named {
 		r.data.free()
 	}
 }
