@@ -115,11 +115,13 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 	if pc.Root, err = b.root(c); err != nil {
 		return nil, err
 	}
-	devices := dev.New(dev.Options{TTY: posix.TTYDevice})
+	pc.Terminals = &posix.Terminals{}
+	devices := dev.New(dev.Options{TTY: posix.TTYDevice, Job: pc.Terminals, Owner: pc.Terminals.Owner})
 	pc.Devices = devices.Registry()
 	pc.Mounts = []posix.MountSpec{
 		{Path: "/tmp", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
 		{Path: "/dev", FS: devices, Source: "devtmpfs", Type: "devtmpfs"},
+		{Path: "/dev/pts", FS: devices.Pts(), Source: "devpts", Type: "devpts"},
 		{Path: "/dev/shm", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
 		{Path: "/proc", Proc: true, Source: "proc", Type: "proc"},
 	}

@@ -24,6 +24,8 @@ type Config struct {
 	Hostname string
 	// Devices opens device nodes, wherever they are.
 	Devices *dev.Registry
+	// Terminals, when not nil, gets the Kernel.
+	Terminals *Terminals
 	// Trace, when not nil, hears of every system call.
 	Trace Tracer
 	// Log, when not nil, hears of what the server could not do: unimplemented
@@ -88,6 +90,9 @@ func New(c Config) (*Kernel, error) {
 	if k.mounts, err = newMountTable(context.Background(), c); err != nil {
 		m.Close()
 		return nil, err
+	}
+	if c.Terminals != nil {
+		c.Terminals.kernel.Store(k)
 	}
 	k.lastPID = 1
 	k.init = k.newInit()

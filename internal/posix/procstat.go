@@ -102,7 +102,7 @@ func (m *Memory) stackTop() uint64 {
 // lineage returns the ids of /proc/pid/stat. k.mu is held.
 func (p *Process) lineage() (ppid, pgrp, sid int, tty int64, foreground int) {
 	foreground = -1
-	if p.parent != nil {
+	if p.parent != nil && p != p.k.init {
 		ppid = p.parent.pid
 	}
 	if p.group != nil {

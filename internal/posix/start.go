@@ -87,6 +87,13 @@ func (k *Kernel) start(t *Task, s StartSpec) (*Process, error) {
 func (t *Task) prepare(s StartSpec) (*program, error) {
 	t.k.mu.Lock()
 	t.proc.newSession()
+	for _, f := range s.Files {
+		// As a login does: the terminal that was given is the session's.
+		if tty, ok := f.File.(vfs.Terminal); ok && !tty.IsMaster() && tty.Line().Session() == 0 {
+			t.proc.group.session.takeTerminal(tty.Line(), t.proc.pid)
+			break
+		}
+	}
 	t.k.mu.Unlock()
 	fs, err := t.k.newFSContext(t, s.Dir)
 	if err != nil && s.DirOptional {

@@ -1,0 +1,33 @@
+# make          builds ./hati
+# make test     installs what the tests need (apt, as root) and runs them all
+# make race     the same with the race detector in hati itself
+# make hammer   the long races: cancellation, lanes
+# make bench    measures: native, hati, gVisor if there is one
+# make check    vet, format, arm64
+
+GO ?= go
+
+.PHONY: build test race hammer bench check setup
+
+build:
+	$(GO) build -o hati ./cmd/hati
+
+setup:
+	sh test/setup.sh
+
+test: setup check
+	$(GO) test -timeout 20m ./...
+
+race: setup
+	HATI_RACE=1 $(GO) test -race -timeout 40m ./...
+
+hammer:
+	HATI_HAMMER=1 $(GO) test -timeout 60m ./cancel/... ./lane/...
+
+bench:
+	$(GO) run ./bench
+
+check:
+	$(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./cancel/...
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
