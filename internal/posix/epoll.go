@@ -1,6 +1,8 @@
 package posix
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,7 +20,6 @@ import (
 // take readyMu only.
 type epoll struct {
 	vfs.Queue
-	node *anon.Node
 
 	mu    sync.Mutex
 	items map[epollKey]*epollItem
@@ -49,11 +50,9 @@ type epollItem struct {
 
 const epollPrivate = unix.EPOLLET | unix.EPOLLONESHOT | unix.EPOLLEXCLUSIVE | unix.EPOLLWAKEUP
 
-func newEpoll(c *Creds) *epoll {
-	return &epoll{node: anon.New(anon.DevInode, 0o600, c.FSUID, c.FSGID), items: map[epollKey]*epollItem{}}
-}
+func newEpoll() *epoll { return &epoll{items: map[epollKey]*epollItem{}} }
 
-func (e *epoll) Node() vfs.Node { return e.node }
+func (e *epoll) Node() vfs.Node { return anon.Inode }
 func (e *epoll) IsStream() bool { return true }
 
 // Close forgets all items.
@@ -80,6 +79,20 @@ func (e *epoll) Poll(mask vfs.Events) vfs.Events {
 		}
 	}
 	return 0
+}
+
+// FDInfo is for /proc.
+func (e *epoll) FDInfo() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var b strings.Builder
+	for _, it := range e.items {
+		e.readyMu.Lock()
+		events, data := it.events, it.data
+		e.readyMu.Unlock()
+		fmt.Fprintf(&b, "tfd: %8d events: %8x data: %16x  pos:0 ino:%x sdev:0\n", it.key.fd, events, data, inoOf(it.key.desc.file))
+	}
+	return b.String()
 }
 
 // now returns the events that an item has to report.
@@ -227,14 +240,14 @@ func sysEpollCreate1(t *Task, a *Args) (uint64, error) {
 	if a.Int(0)&^unix.EPOLL_CLOEXEC != 0 {
 		return 0, syscall.EINVAL
 	}
-	return t.installObject(newEpoll(t.creds.Load()), unix.O_RDWR|a.Int(0)&unix.EPOLL_CLOEXEC, "anon_inode:[eventpoll]")
+	return t.installObject(newEpoll(), unix.O_RDWR|a.Int(0)&unix.EPOLL_CLOEXEC, "anon_inode:[eventpoll]")
 }
 
 func sysEpollCreate(t *Task, a *Args) (uint64, error) {
 	if a.Int(0) <= 0 {
 		return 0, syscall.EINVAL
 	}
-	return t.installObject(newEpoll(t.creds.Load()), unix.O_RDWR, "anon_inode:[eventpoll]")
+	return t.installObject(newEpoll(), unix.O_RDWR, "anon_inode:[eventpoll]")
 }
 
 func sysEpollCtl(t *Task, a *Args) (uint64, error) {

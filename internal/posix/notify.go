@@ -152,8 +152,8 @@ func (t *Task) deleted(dir *dentry, name string, n vfs.Node, c *dentry) {
 	if bit == 0 {
 		w.Notify(n, nil, "", unix.IN_ATTRIB, 0)
 	}
-	w.Notify(n, dir.node, name, unix.IN_DELETE|bit, 0)
 	t.unlinked(w, n, c)
+	w.Notify(n, dir.node, name, unix.IN_DELETE|bit, 0)
 }
 
 // unlinked ends the watches of a file that has no name left, or has that done

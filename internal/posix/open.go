@@ -99,7 +99,6 @@ func (t *Task) openHow(dirfd int, addr uint64, how abi.OpenHow) (uint64, error) 
 		t.fds.unreserve(fd)
 		return 0, err
 	}
-	d.opened()
 	t.fds.install(fd, d)
 	return uint64(fd), nil
 }
@@ -204,7 +203,9 @@ func (t *Task) create(dir *dentry, name string, flags int, mode uint32) (*Descri
 		return nil, err
 	}
 	t.created(dir, name, n)
-	return newDescription(f, Path{dir.opened(t.k.mounts, name, n, v)}, flags), nil
+	d := newDescription(f, Path{dir.opened(t.k.mounts, name, n, v)}, flags)
+	d.opened()
+	return d, nil
 }
 
 // openTmpfile makes a regular file without a name.
@@ -229,7 +230,9 @@ func (t *Task) openTmpfile(dir *dentry, flags int, mode uint32) (*Description, e
 	d := newDentry(dir.mount, n, dir, "#"+utoa(a.Ino))
 	d.unhash()
 	d.linkable.Store(flags&unix.O_EXCL == 0)
-	return newDescription(f, Path{d}, flags), nil
+	desc := newDescription(f, Path{d}, flags)
+	desc.opened()
+	return desc, nil
 }
 
 // serverFlags are those of open's flags that a server hears of.
@@ -261,7 +264,9 @@ func (t *Task) openLocated(l *located, flags int) (*Description, error) {
 		// Nothing to check. A node whose server leaves opening to POSIX says ENXIO.
 		f, err := o.Open(ctx, serverFlags(flags))
 		if err == nil {
-			return newDescription(f, l.path(t.k.mounts), flags), nil
+			d := newDescription(f, l.path(t.k.mounts), flags)
+			d.opened()
+			return d, nil
 		}
 		if errnoOf(err) != syscall.ENXIO {
 			return nil, err
@@ -284,6 +289,7 @@ func (t *Task) openLocated(l *located, flags int) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.opened()
 	if flags&unix.O_TRUNC != 0 && a.IsRegular() && a.Size != 0 {
 		if err := t.truncate(l.node, d.file, &a, 0); err != nil {
 			d.release()

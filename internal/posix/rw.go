@@ -78,10 +78,10 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 	defer d.release()
 	x.d = d
 	switch {
-	case !d.canRead():
-		return 0, syscall.EBADF
 	case x.at && d.stream:
 		return 0, syscall.ESPIPE
+	case !d.canRead():
+		return 0, syscall.EBADF
 	case d.reader == nil && d.keeper == nil:
 		_, err := vfs.Read(t.context(), d.file, nil, 0)
 		return 0, err
@@ -110,7 +110,9 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 		d.offset.unlock()
 	}
 	if n > 0 {
-		t.accessed(d.path)
+		if !d.stream {
+			t.accessed(d.path)
+		}
 		return uint64(n), nil
 	}
 	return 0, err
@@ -175,10 +177,10 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 	defer d.release()
 	x.d = d
 	switch {
-	case !d.canWrite():
-		return 0, syscall.EBADF
 	case x.at && d.stream:
 		return 0, syscall.ESPIPE
+	case !d.canWrite():
+		return 0, syscall.EBADF
 	case d.writer == nil && d.keeper == nil:
 		return 0, syscall.EINVAL
 	case x.mem.left == 0 && d.poll == nil:
@@ -215,7 +217,9 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 				}
 			}
 		}
-		t.modified(d.path)
+		if !d.stream {
+			t.modified(d.path)
+		}
 		return uint64(n), nil
 	}
 	return 0, err
