@@ -109,7 +109,11 @@ func TestC03_PartialWrite(t *testing.T) {
 
 // Closing a file ends what waits at it, frees the number, and does so once (clause 18).
 func TestC18_Close(t *testing.T) {
-	for name, flags := range map[string]int{"blocking": 0, "non-blocking": unix.O_NONBLOCK} {
+	for i := range 60 { // closed before, while, and after they begin to wait
+		name, flags := "blocking", 0
+		if i%2 == 1 {
+			name, flags = "non-blocking", unix.O_NONBLOCK
+		}
 		t.Run(name, func(t *testing.T) {
 			r, _ := pipeFiles(t, flags)
 			fd := r.Fd()
@@ -125,6 +129,7 @@ func TestC18_Close(t *testing.T) {
 					}
 				})
 			}
+			spin(i * 5000)
 			check(r.Close())
 			calls.Wait()
 			if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != unix.EBADF {

@@ -82,7 +82,19 @@ func run(t *testing.T, c contestant, races, step int) (done, cancelled int) {
 	// The spins are around the time that the call needs to get to where it waits, and sometimes far longer. The head
 	// start of the event over the cancel is adjusted until both win equally often: that is where they meet.
 	length := func() int { return rand.IntN(1 << (8 + rand.IntN(8))) }
-	head := 0
+	head, same, last := 0, 0, false
+	won := func(now bool) {
+		if now != last {
+			same = 0
+		}
+		last = now
+		same++
+		change := step << min(same/4, 10)
+		if now {
+			change = -change
+		}
+		head += change
+	}
 	for range races {
 		if c.prepare != nil {
 			c.prepare()
@@ -96,10 +108,10 @@ func run(t *testing.T, c contestant, races, step int) (done, cancelled int) {
 		switch {
 		case err == nil:
 			done++
-			head -= step
+			won(true)
 		case errors.Is(err, context.Canceled):
 			cancelled++
-			head += step
+			won(false)
 		default:
 			t.Fatalf("race %d: %v", done+cancelled, err)
 		}

@@ -30,9 +30,9 @@ var setup struct {
 //
 // The signal may be SIGSTKFLT, SIGPWR, SIGIO, SIGALRM, SIGVTALRM, SIGUSR1 or SIGUSR2, and must not be blocked. Real-time
 // signals are refused: their queue can be full, and then a cancel would be lost. Signals that this package did not
-// send still reach the handler that was there before, so os/signal keeps working. But os/signal.Notify of the chosen
-// signal puts the runtime's handler back; the next cancel notices and replaces it again, while a cancel at that very
-// moment could be lost. os/signal cannot touch SIGSTKFLT, which is why it is the default.
+// send still reach the handler that was there before, so os/signal keeps working. But os/signal.Ignore of the chosen
+// signal takes the handler away; the next cancel notices and installs it again, while a cancel at that very moment
+// could be lost. os/signal cannot touch SIGSTKFLT, which is why it is the default.
 func SetSignal(sig unix.Signal) error {
 	switch sig {
 	case unix.SIGSTKFLT, unix.SIGPWR, unix.SIGIO, unix.SIGALRM, unix.SIGVTALRM, unix.SIGUSR1, unix.SIGUSR2:

@@ -63,8 +63,10 @@ func signalHelper() {
 	notified()
 	cancelOne()
 	notified()
-	signal.Reset(unix.SIGUSR1)
-	signal.Notify(mine, unix.SIGUSR1) // puts the runtime's handler back
+	signal.Ignore(unix.SIGUSR1) // takes our handler away
+	cancelOne()
+	signal.Ignore(unix.SIGUSR1)
+	signal.Notify(mine, unix.SIGUSR1) // puts the runtime's back
 	cancelOne()
 	notified()
 	if len(mine) > 0 {
