@@ -73,9 +73,9 @@ func TestHostIsNeverWritten(t *testing.T) {
 func TestMounts(t *testing.T) {
 	dir := directory(t)
 	os.WriteFile(filepath.Join(dir, "f"), []byte("x\n"), 0o644)
-	r := under(t, "/", "", []string{"--mount", dir + ":/mnt/ro", "--mount", dir + ":/mnt/rw:rw", "--mount", dir + ":/mnt/ov:overlay", "--tmpfs", "/mnt/tmp"},
-		"sh", "-c", "cd /mnt; ls; cat ro/f; echo a >ro/g; echo b >ov/h; ls ov; echo c >rw/i; echo d >tmp/j; ls tmp ro")
-	if want := "ov\nro\nrw\ntmp\nx\nf\nh\nro:\nf\ni\n\ntmp:\nj\n"; r.out != want && r.out != "ov\nro\nrw\ntmp\nx\nf\nh\nro:\nf\ni\n\ntmp:\nj\n" {
+	r := under(t, "/", "", []string{"--mount", dir + ":/m/ro", "--mount", dir + ":/m/rw:rw", "--mount", dir + ":/m/ov:overlay", "--tmpfs", "/m/tmp"},
+		"sh", "-c", "cd /m; ls; cat ro/f; echo a >ro/g; echo b >ov/h; ls ov; echo c >rw/i; echo d >tmp/j; ls tmp ro")
+	if want := "ov\nro\nrw\ntmp\nx\nf\nh\nro:\nf\n\ntmp:\nj\n"; r.out != strings.Replace(want, "ro:\nf\n", "ro:\nf\ni\n", 1) {
 		t.Errorf("%v", r)
 	}
 	if b, _ := os.ReadFile(filepath.Join(dir, "i")); string(b) != "c\n" {

@@ -29,7 +29,7 @@ type runCmd struct {
 	Log         string        `placeholder:"LEVEL" default:"error" enum:"debug,info,warn,error" help:"What hati reports on stderr: debug, info, warn, error."`
 	Trace       string        `placeholder:"FILE" help:"Write a line for each system call; - is stderr."`
 	ShowSecrets bool          `help:"Do not hide ~/.ssh and the like."`
-	Args        []string      `arg:"" passthrough:"" placeholder:"PROGRAM" help:"The program and its arguments."`
+	Args        []string      `arg:"" optional:"" passthrough:"partial" placeholder:"PROGRAM" help:"The program and its arguments."`
 }
 
 // Run runs the program and exits with its status.
