@@ -177,6 +177,14 @@ func (s *Space) Done() <-chan struct{} { return s.done }
 // Status returns how the host process ended, after Done.
 func (s *Space) Status() unix.WaitStatus { return s.status }
 
+// Ended returns how the host process ended, if it has. A thread that the server
+// has given up (see Thread.fail) may be ahead of that.
+func (s *Space) Ended() (status unix.WaitStatus, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status, s.dead
+}
+
 // PID returns the host process's id, or 0 when it is gone. It is for looking
 // into /proc; signals go through Kick and Kill.
 func (s *Space) PID() int {

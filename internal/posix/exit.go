@@ -2,6 +2,7 @@ package posix
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"syscall"
 
@@ -99,9 +100,16 @@ func (t *Task) die() {
 
 // hostDied: the host process ended behind the server's back.
 func (t *Task) hostDied() {
+	how := "a thread of it ended, or its shared memory makes no sense"
+	if st, ok := t.thread.Space().Ended(); ok {
+		how = fmt.Sprintf("exit status %d", st.ExitStatus())
+		if st.Signaled() {
+			how = st.Signal().String()
+		}
+	}
 	t.k.mu.Lock()
 	if !t.dying() {
-		t.k.logf("process %d (%s): its host process is gone", t.proc.pid, t.comm())
+		t.k.logf("process %d (%s): its host process is gone (%s)", t.proc.pid, t.comm(), how)
 		t.proc.killLocked()
 	}
 	t.die()
