@@ -61,9 +61,6 @@ func sysSetsockopt(t *Task, a *Args) (uint64, error) {
 		return 0, nil
 	}
 	if err := s.SetOption(opt, int(int32(v)), t.capable(unix.CAP_NET_ADMIN)); err != nil {
-		if err == syscall.ENOPROTOOPT {
-			t.k.logf("process %d (%s): socket option %d is not known", t.proc.pid, t.comm(), opt)
-		}
 		return 0, err
 	}
 	if opt == unix.SO_RCVLOWAT {

@@ -66,3 +66,16 @@ static inline void hex(const char *what, const void *p, size_t n)
 		printf(" %02x", ((const unsigned char *)p)[i]);
 	printf("\n");
 }
+
+// enter makes an empty directory in base, "" for /tmp, and goes there; the
+// result is its name.
+static inline char *enter(const char *base)
+{
+	static char dir[200];
+	snprintf(dir, sizeof dir, "%s/XXXXXX", base ? base : "/tmp");
+	if (!mkdtemp(dir) || chdir(dir)) {
+		perror(dir);
+		exit(1);
+	}
+	return realpath(".", 0);
+}

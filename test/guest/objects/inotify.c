@@ -40,11 +40,9 @@ static void events(void)
 
 #define EV(e) ({ long r__ = DO(e); events(); r__; })
 
-int main(void)
+int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/hatinotifyXXXXXX", b[100];
-	if (!mkdtemp(dir) || chdir(dir))
-		return 1;
+	char *dir = enter(argv[1]), b[100];
 	SHOW(inotify_init1(1));
 	in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	SHOW(fcntl(in, F_GETFL));
@@ -168,6 +166,7 @@ int main(void)
 	events();
 	unlink("over");
 	unlink("late");
+	unlink("g");
 	events();
 	chdir("/");
 	SHOW(rmdir(dir));

@@ -491,11 +491,9 @@ static void datagrams(void)
 	unlink("s");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/hatisockXXXXXX";
-	if (!mkdtemp(dir) || chdir(dir))
-		return 1;
+	char *dir = enter(argv[1]);
 	creation();
 	binding();
 	connecting(SOCK_STREAM);
