@@ -77,9 +77,3 @@ func (t *Task) futexWaitUntil(addr, private, val uint64, sec, nsec int64) (uint6
 	t.restart.next = func(t *Task) (uint64, error) { return t.futexWaitUntil(addr, private, val, sec, nsec) }
 	return t.onHostWaiting(unix.SYS_FUTEX, addr, futexWaitBitset|private, val, at, 0, futexMatchAny)
 }
-
-// futexPI: locks whose words hold the owner's thread id.
-func (t *Task) futexPI(op uint64, a *Args) (uint64, error) {
-	t.k.miss(t, "futex with priority inheritance")
-	return 0, syscall.ENOSYS
-}

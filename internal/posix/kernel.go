@@ -67,6 +67,7 @@ type Kernel struct {
 	closing    bool
 	alive      sync.WaitGroup // goroutines of tasks, and of dying spaces
 
+	pi      piLocks
 	missing atomic.Uint64 // calls answered with ENOSYS or an unknown flag
 }
 

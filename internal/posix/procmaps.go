@@ -56,16 +56,32 @@ func parseMapLine(line string) (start, end uint64, fields []string, ok bool) {
 	return start, end, fields, found && err1 == nil && err2 == nil
 }
 
+// parseDevice reads a device number as maps has it.
+func parseDevice(s string) uint64 {
+	major, minor, _ := strings.Cut(s, ":")
+	ma, _ := strconv.ParseUint(major, 16, 32)
+	mi, _ := strconv.ParseUint(minor, 16, 32)
+	return unix.Mkdev(uint32(ma), uint32(mi))
+}
+
+// linesOf yields the lines of a text without their ends.
+func linesOf(text []byte) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for line := range bytes.Lines(text) {
+			if !yield(strings.TrimSuffix(string(line), "\n")) {
+				return
+			}
+		}
+	}
+}
+
 // mapLine writes one line with the guest's name. m.mu is held.
 func (m *Memory) mapLine(line string, start, end uint64, f []string) string {
 	name := ""
 	inode, _ := strconv.ParseUint(f[4], 10, 64)
-	major, minor, _ := strings.Cut(f[3], ":")
-	ma, _ := strconv.ParseUint(major, 16, 32)
-	mi, _ := strconv.ParseUint(minor, 16, 32)
 	switch {
 	case inode != 0:
-		guest, known := m.names[hostObject{unix.Mkdev(uint32(ma), uint32(mi)), inode}]
+		guest, known := m.names[hostObject{parseDevice(f[3]), inode}]
 		if !known {
 			return line + "\n"
 		}

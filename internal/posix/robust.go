@@ -63,6 +63,10 @@ func (t *Task) releaseFutex(addr uint64, pi, pending bool) bool {
 	if v&abi.FUTEX_TID_MASK != uint32(t.tid) {
 		return true
 	}
+	if pi {
+		t.leavePI(addr)
+		return true
+	}
 	if t.copyOutUint32(addr, v&abi.FUTEX_WAITERS|abi.FUTEX_OWNER_DIED) != nil {
 		return false
 	}

@@ -2,7 +2,6 @@
 #include <grp.h>
 #include <sys/utsname.h>
 #include <sys/sysinfo.h>
-#include <linux/capability.h>
 #include <sys/fsuid.h>
 
 static void ids(const char *what) {
@@ -14,8 +13,8 @@ static void ids(const char *what) {
 }
 
 static void caps(const char *what) {
-	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
-	struct __user_cap_data_struct d[2];
+	struct { unsigned version; int pid; } h = {0x20080522, 0};
+	struct { unsigned effective, permitted, inheritable; } d[2];
 	syscall(SYS_capget, &h, d);
 	say("%s: %d %d\n", what, d[0].effective != 0, d[0].permitted != 0);
 }
@@ -151,8 +150,9 @@ int main(void) {
 	show(syscall(SYS_ioprio_get, 1, 0));
 
 	struct rusage ru;
+	memset(malloc(20 << 20), 1, 20 << 20);
 	show(getrusage(RUSAGE_SELF, &ru));
-	say("%d\n", ru.ru_maxrss > 100);
+	say("%d\n", ru.ru_maxrss > 10000 && ru.ru_maxrss < 60000);
 	show(getrusage(RUSAGE_THREAD, &ru));
 	show(getrusage(9, &ru));
 	struct timespec ts;

@@ -91,8 +91,9 @@ int main(void) {
 	// Groups.
 	int pp[2];
 	pipe(pp);
+	pid_t kids[3];
 	for (int i = 0; i < 3; i++)
-		if ((p = fork()) == 0) {
+		if ((kids[i] = fork()) == 0) {
 			setpgid(0, 0);
 			if (i) setpgid(0, getppid());
 			write(pp[1], "x", 1);
@@ -105,8 +106,6 @@ int main(void) {
 	show(getpgid(99999));
 	show(kill(-99999, 0));
 	say("own group %d\n", getpgid(0) == getpgrp());
-	pid_t kids[3];
-	for (int i = 0; i < 3; i++) kids[i] = p - 2 + i;
 	signal(SIGTERM, SIG_IGN);
 	for (int i = 0; i < 3; i++) kill(kids[i], SIGTERM);
 	int n = 0;

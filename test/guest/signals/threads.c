@@ -5,9 +5,17 @@ static pthread_t workers[8];
 static __thread int me;
 static void note(int s) { where = me, __sync_fetch_and_add(&count, 1); }
 
-static int stop;
-static void *spin(void *p) {
+static int stop, started;
+static void begin(void *p) {
 	me = (long)p;
+	__atomic_fetch_add(&started, 1, __ATOMIC_SEQ_CST);
+}
+static void await(int n) {
+	while (__atomic_load_n(&started, __ATOMIC_SEQ_CST) < n) nap(0.001);
+	started = 0;
+}
+static void *spin(void *p) {
+	begin(p);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
 		;
 	return 0;
@@ -17,11 +25,16 @@ static void *wait_in_pause(void *p) {
 	pause();
 	return 0;
 }
+static void *taker(void *p) {
+	begin(p);
+	while (!count) nap(0.002);
+	return 0;
+}
 static void *blocked(void *p) {
-	me = (long)p;
 	sigset_t s;
 	sigfillset(&s);
 	pthread_sigmask(SIG_BLOCK, &s, 0);
+	begin(p);
 	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) nap(0.01);
 	return 0;
 }
@@ -59,7 +72,7 @@ int main(int argc, char **argv) {
 	on(SIGUSR1, note, 0);
 	// Directed to a thread that computes.
 	for (long i = 0; i < 4; i++) pthread_create(&workers[i], 0, spin, (void *)(i + 1));
-	nap(0.02);
+	await(4);
 	for (int i = 0; i < 4; i++) {
 		where = count = 0;
 		pthread_kill(workers[i], SIGUSR1);
@@ -72,10 +85,10 @@ int main(int argc, char **argv) {
 
 	// The process's signal goes to a thread that does not block it.
 	pthread_create(&workers[0], 0, blocked, (void *)1);
-	pthread_create(&workers[1], 0, wait_in_pause, (void *)2);
-	block(SIGUSR1);
-	nap(0.02);
 	count = 0;
+	pthread_create(&workers[1], 0, taker, (void *)2);
+	block(SIGUSR1);
+	await(2);
 	kill(getpid(), SIGUSR1);
 	pthread_join(workers[1], 0);
 	say("taken by %d count %d\n", where, count);
@@ -97,6 +110,7 @@ int main(int argc, char **argv) {
 	unblock(SIGTERM);
 
 	count = 0;
+	started = 0;
 	for (int i = 0; i < 8; i++) pthread_create(&workers[i], 0, self_signal, 0);
 	for (int i = 0; i < 8; i++) pthread_join(workers[i], 0);
 	say("self %d\n", count);
