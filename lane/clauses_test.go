@@ -472,37 +472,41 @@ func TestC15_C22_LateResultsAreReclaimed(t *testing.T) {
 	}
 	p := startServer(t)
 	c := dial(t, p, lane.Config{Grace: time.Millisecond, Slots: 64})
-	before, mine, threads := census(t, c), countFDs(), runtime.NumGoroutine()
-	for left := n; left > 0; {
-		batch := min(left, 32)
-		left -= batch
-		var wg sync.WaitGroup
-		ctx, cancel := context.WithCancelCause(within(t))
-		for range batch {
-			wg.Go(func() {
-				rep := lane.Message{}
-				if err := c.Call(ctx, &lane.Message{Op: opIgnore}, &rep); lane.OutcomeOf(err) != lane.InDoubt {
-					t.Errorf("%v", err)
-				}
-			})
+	abandon := func(n int) {
+		for left := n; left > 0; {
+			batch := min(left, 32)
+			left -= batch
+			var wg sync.WaitGroup
+			ctx, cancel := context.WithCancelCause(within(t))
+			for range batch {
+				wg.Go(func() {
+					rep := lane.Message{}
+					if err := c.Call(ctx, &lane.Message{Op: opIgnore}, &rep); lane.OutcomeOf(err) != lane.InDoubt {
+						t.Errorf("%v", err)
+					}
+				})
+			}
+			c.awaitStarted(opIgnore, batch)
+			cancel(lane.ErrKilled)
+			wg.Wait()
+			if err := c.Call(within(t), &lane.Message{Op: opRelease}, nil); err != nil {
+				t.Fatal(err)
+			}
+			// A call in every slot but feed's: so all of these are settled.
+			for range 63 {
+				wg.Go(func() { c.Call(within(t), &lane.Message{Op: opStream}, nil) })
+			}
+			c.awaitStarted(opStream, 63)
+			feed(t, c, 63)
+			wg.Wait()
 		}
-		c.awaitStarted(opIgnore, batch)
-		cancel(lane.ErrKilled)
-		wg.Wait()
-		if err := c.Call(within(t), &lane.Message{Op: opRelease}, nil); err != nil {
-			t.Fatal(err)
-		}
-		// A call in every slot but feed's: so all of these are settled.
-		for range 63 {
-			wg.Go(func() { c.Call(within(t), &lane.Message{Op: opStream}, nil) })
-		}
-		c.awaitStarted(opStream, 63)
-		feed(t, c, 63)
-		wg.Wait()
 	}
+	abandon(100) // until both sides have what they keep while in use
+	before, mine, threads := census(t, c), countFDs(), runtime.NumGoroutine()
+	abandon(n)
 	after := census(t, c)
-	if after[2] != uint32(n) {
-		t.Errorf("%d effects were undone, not %d", after[2], n)
+	if after[2] != uint32(n+100) {
+		t.Errorf("%d effects were undone, not %d", after[2], n+100)
 	}
 	if after[0] > before[0] || after[1] > before[1]+1 {
 		t.Errorf("server: %d descriptors and %d goroutines, %d and %d before", after[0], after[1], before[0], before[1])

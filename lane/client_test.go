@@ -90,7 +90,9 @@ func overAll(t *testing.T, cfg lane.Config, f func(t *testing.T, c *client)) {
 	overTransports(t, c.configure(cfg), func(t *testing.T, a, s *lane.Lane) {
 		c.reset()
 		c.attach(a)
-		if err := s.Handle(newTestServer().handle, lane.ServeOptions{}); err != nil {
+		server := newTestServer()
+		defer func() { close(*server.release.Load()) }()
+		if err := s.Handle(server.handle, lane.ServeOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		f(t, c)

@@ -108,7 +108,7 @@ func (w *watcher) run() {
 		}
 		watch.Unlock()
 		if len(hit) == 0 {
-			if err := futexWaitv(list); err == syscall.ENOSYS {
+			if err := futexWaitv(list, 0); err == syscall.ENOSYS {
 				noWaitv.Store(true)
 				hit = w.all()
 			}

@@ -37,9 +37,16 @@ func futexAddr(m []byte, off int) uint64 { return uint64(uintptr(unsafe.Pointer(
 
 func futexAddrPrivate(w *uint32) uint64 { return uint64(uintptr(unsafe.Pointer(w))) }
 
-// futexWaitv blocks its thread until one of the words has changed, or was woken.
-func futexWaitv(list []futexWaiter) error {
-	_, _, e := syscall.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&list[0])), uintptr(len(list)), 0, 0, 0, 0)
+// futexWaitv blocks its thread until one of the words has changed, or was woken,
+// or until a time of CLOCK_MONOTONIC (0: never).
+func futexWaitv(list []futexWaiter, until int64) error {
+	var ts *unix.Timespec
+	if until != 0 {
+		t := unix.NsecToTimespec(until)
+		ts = &t
+	}
+	_, _, e := syscall.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&list[0])), uintptr(len(list)), 0,
+		uintptr(unsafe.Pointer(ts)), unix.CLOCK_MONOTONIC, 0)
 	if e != 0 {
 		return e
 	}

@@ -17,10 +17,12 @@ type hub struct {
 	mu    sync.Mutex
 	ep    *os.File
 	fd    int
-	lanes map[uint64]*ring
+	rings map[uint64]*ring
 	next  uint64
 	again []*ring // to be looked at once more
 	wake  int     // an eventfd of the process's own, for again
+
+	warmSet
 }
 
 var (
@@ -45,7 +47,7 @@ func newHub() (*hub, error) {
 		closeFDs([]int{fd, wake})
 		return nil, fmt.Errorf("lane: epoll: %w", err)
 	}
-	h := &hub{fd: fd, wake: wake, ep: os.NewFile(uintptr(fd), "lane-hub"), lanes: make(map[uint64]*ring)}
+	h := &hub{fd: fd, wake: wake, ep: os.NewFile(uintptr(fd), "lane-hub"), rings: make(map[uint64]*ring)}
 	go h.run()
 	return h, nil
 }
@@ -65,7 +67,7 @@ func hubAdd(r *ring) error {
 	h.mu.Lock()
 	h.next++
 	r.hub, r.hubID = h, h.next
-	h.lanes[r.hubID] = r
+	h.rings[r.hubID] = r
 	h.mu.Unlock()
 	if err := h.control(r, unix.EPOLL_CTL_ADD, 0); err != nil {
 		h.removeLocked(r)
@@ -91,8 +93,8 @@ func hubRemove(r *ring) {
 // removeLocked is called with hubMu held.
 func (h *hub) removeLocked(r *ring) {
 	h.mu.Lock()
-	delete(h.lanes, r.hubID)
-	empty := len(h.lanes) == 0
+	delete(h.rings, r.hubID)
+	empty := len(h.rings) == 0
 	if empty {
 		h.again = nil
 		unix.Close(h.wake)
@@ -126,11 +128,16 @@ func hubAgain(r *ring) {
 	h := r.hub
 	h.mu.Lock()
 	h.again = append(h.again, r)
-	first := len(h.again) == 1 && len(h.lanes) > 0
-	if first {
-		unix.Write(h.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	if len(h.again) == 1 {
+		h.wakeLocked()
 	}
 	h.mu.Unlock()
+}
+
+func (h *hub) wakeLocked() {
+	if len(h.rings) > 0 {
+		unix.Write(h.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
 }
 
 func (h *hub) run() {
@@ -147,7 +154,7 @@ func (h *hub) run() {
 			}
 			for _, ev := range events[:max(n, 0)] {
 				h.mu.Lock()
-				r := h.lanes[uint64(uint32(ev.Fd))|uint64(uint32(ev.Pad))<<32]
+				r := h.rings[uint64(uint32(ev.Fd))|uint64(uint32(ev.Pad))<<32]
 				h.mu.Unlock()
 				if r != nil {
 					r.ready(ev.Events)

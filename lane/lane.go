@@ -301,7 +301,15 @@ func (l *Lane) Recv(ctx context.Context) (*Request, error) {
 // Answer ends a request that Recv returned, as a handler's return would.
 func (r *Request) Answer(err error) {
 	if r.ring != nil {
-		r.ring.complete(r, err)
+		s := r.ring
+		if !s.r.enter() {
+			return // cannot be: the request holds the ring
+		}
+		defer s.r.leave()
+		s.complete(r, err)
+		if s.posted() { // left there for want of an answer
+			s.start(false)
+		}
 	} else {
 		r.call.half.complete(r, err)
 	}
@@ -371,6 +379,18 @@ type Credentials struct{ PID, UID, GID int }
 // known as soon as the receiver first uses it; ok is false before.
 func (l *Lane) Peer() (c Credentials, ok bool) {
 	if r := l.ring.Load(); r != nil {
+		if p := r.peer.Load(); p != nil {
+			return *p, true
+		}
+		if r.enter() { // its greeting may lie in the socket
+			r.recvMu.Lock()
+			err := r.fetchLocked()
+			r.recvMu.Unlock()
+			if err != nil {
+				r.fail(err)
+			}
+			r.leave()
+		}
 		if p := r.peer.Load(); p != nil {
 			return *p, true
 		}

@@ -26,6 +26,16 @@ const (
 	hdrSlots   = 12 // uint32
 	hdrArena   = 16 // uint64
 
+	// How each side wants its bells, one line per word: the mode (uint64), then two
+	// futexes (uint32) that count bells.
+	hdrBell     = 128
+	hdrBellSize = 192
+	hdrBellSeq  = 64
+
+	bellSocket   = 0 // through the socket
+	bellLeader   = 1 // by the first futex
+	bellFollower = 2 // by the second
+
 	// Control words of a half.
 	ctlTail    = 0    // uint64, requester: entries posted so far
 	ctlSleep   = 64   // uint64, server: non-zero asks for a bell on work
@@ -46,6 +56,7 @@ const (
 	slotStatus  = 64 // status | value<<32
 	slotRepLens = 72 // data length | bulk length<<32
 	slotRepObjs = 80 // objects
+	slotWait    = 96 // uint32, requester: it waits with a futex on the state's lower half
 	slotSize    = 128
 
 	flagNote = 1 // a message without an answer

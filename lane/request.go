@@ -41,9 +41,10 @@ type Request struct {
 	budget  int // bytes held for it
 
 	// Where it came from: one of the two.
-	ring *server
-	slot slotCopy
-	call *localCall
+	ring    *server
+	handler Handler
+	slot    slotCopy
+	call    *localCall
 
 	maxData  int    // the caller's room for data, in process
 	bulkBuf  []byte // from getBuffer

@@ -27,8 +27,13 @@ type ring struct {
 	dead atomic.Bool
 	err  error // why, valid once dead
 
-	hub   *hub
-	hubID uint64
+	hub     *hub
+	hubID   uint64
+	polling sync.Mutex    // held by who polls
+	polls   atomic.Uint64 // wishes to poll
+	warm    atomic.Bool
+	heat    atomic.Int32
+	used    atomic.Uint64 // when it last had something to do
 
 	recvMu sync.Mutex
 	fds    map[fdKey]fdSet
@@ -130,6 +135,7 @@ func (r *ring) fail(err error) {
 		r.dead.Store(true)
 		r.lane.end(err)
 		unix.Shutdown(r.sock, unix.SHUT_RDWR)
+		r.hub.cool(r)
 		hubRemove(r)
 		r.notifyWritable()
 		r.out.died()
@@ -153,18 +159,77 @@ func (r *ring) ready(events uint32) {
 		r.notifyWritable()
 	}
 	r.recvMu.Lock()
+	r.rung = false
 	err := r.drainLocked()
+	rung := r.rung
 	r.recvMu.Unlock()
-	r.in.work()
-	r.out.reapAndArm()
+	for n := 0; ; n++ {
+		progress, _ := r.poll(false)
+		if !r.arm() && !progress {
+			break
+		}
+		if n == 4 {
+			hubAgain(r) // a peer that is this busy must not keep the others waiting
+			break
+		}
+	}
 	if err != nil {
 		r.fail(err)
+	} else if rung {
+		r.hub.warm(r)
 	}
 }
 
-// bell wakes the other end. A full socket means that bells are waiting there
-// already.
-func (r *ring) bell() { sendBell(r.sock) }
+// poll does what there is to do, without blocking, and reports whether there was
+// anything. One goroutine at a time does it; what comes meanwhile is left to it.
+// With hold, one request may be left to the caller.
+func (r *ring) poll(hold bool) (progress bool, held *Request) {
+	r.polls.Add(1)
+	if !r.polling.TryLock() {
+		return false, nil
+	}
+	for {
+		seen := r.polls.Load()
+		did, h := r.in.work(hold)
+		if h != nil {
+			if held != nil {
+				go held.ring.serveAll(held)
+			}
+			held = h
+		}
+		progress = r.out.reap() || did || progress
+		r.polling.Unlock()
+		if r.polls.Load() == seen || !r.polling.TryLock() {
+			return progress, held
+		}
+	}
+}
+
+// arm asks for bells and reports whether there is something to do after all.
+func (r *ring) arm() bool {
+	in := r.in.arm()
+	out := r.out.interest.Load() > 0 && r.out.armAndLook()
+	return in || out
+}
+
+// bell wakes the other end: with a futex if it waits so, else through the
+// socket. A full socket means that bells are waiting there already.
+func (r *ring) bell() {
+	side := 1 - r.side
+	mode := r.bellMode(side).Load()
+	if mode != bellLeader && mode != bellFollower {
+		sendBell(r.sock)
+		return
+	}
+	off := r.bellSeq(side, int(mode))
+	word32(r.shm, off).Add(1)
+	futexWake(r.shm, off)
+}
+
+func (r *ring) bellMode(side int) *atomic.Uint64 { return word(r.shm, hdrBell+side*hdrBellSize) }
+
+// bellSeq returns the offset of a side's futex for a mode.
+func (r *ring) bellSeq(side, mode int) int { return hdrBell + side*hdrBellSize + mode*hdrBellSeq }
 
 // setBit sets bit i of the bitmap at off of a half.
 func setBit(half []byte, off, i int) { word(half, off+i/64*8).Or(1 << (i % 64)) }

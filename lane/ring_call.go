@@ -3,7 +3,6 @@ package lane
 import (
 	"context"
 	"math/bits"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,8 +22,9 @@ type caller struct {
 	post sync.Mutex
 	tail uint64
 
-	interest atomic.Int32 // who wants a bell on completion
-	spin     spinner
+	interest  atomic.Int32 // who wants a bell on completion
+	directOff atomic.Int32 // callers that shall not wait directly
+	spin      spinner
 }
 
 // callSlot is what the requester itself knows of a slot; nothing in it can be
@@ -41,6 +41,7 @@ type callSlot struct {
 	op      atomic.Uint32
 	started time.Time
 	cause   atomic.Uint32
+	nudge   uint32 // a futex: ends a direct wait
 }
 
 // span is a part of a half's data area.
@@ -181,6 +182,9 @@ func (c *caller) wait(ctx context.Context, i int, rep *Message) error {
 	done := slotWord(s.gen, slotDone)
 	if c.spin.until(state, done) {
 		return c.take(i, rep, nil)
+	}
+	if ctx.Err() == nil {
+		c.direct(ctx, i)
 	}
 	for {
 		finished, err := c.finished(i, rep, nil)
@@ -353,23 +357,7 @@ func (c *caller) take(i int, rep *Message, cause error) error {
 	return callError(res, cause, hadDeadline, &c.r.lane.cfg.Causes)
 }
 
-// spinner decides how long a caller looks at its slot before it sleeps. It spins
-// only as long as spinning has paid lately.
-type spinner struct{ score atomic.Int32 }
-
-const spinMax = 0
-
-func (p *spinner) until(state *atomic.Uint64, want uint64) bool {
-	for n := 0; n < spinMax; n++ {
-		if state.Load() == want {
-			return true
-		}
-		runtime.Gosched()
-	}
-	return state.Load() == want
-}
-
-// each calls f for every set bit of the bitmap at off and clears it. The bits
+// eachBit calls f for every set bit of the bitmap at off and clears it. The bits
 // are hints: whoever is called looks at the slot.
 func eachBit(half []byte, off, slots int, f func(i int)) {
 	for w := 0; w < slots/64; w++ {

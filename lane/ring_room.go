@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -145,7 +146,10 @@ func (c *caller) releaseLocked(i int) {
 
 // reap looks at the slots that the server says have changed: it wakes callers
 // and releases what has been settled.
-func (c *caller) reap() {
+func (c *caller) reap() (progress bool) {
+	if !anyBit(c.m, ctlDones, c.r.lay.slots) {
+		return false
+	}
 	var late []fdKey
 	broken := false
 	c.mu.Lock()
@@ -182,21 +186,14 @@ func (c *caller) reap() {
 	if broken {
 		c.r.fail(ErrProtocol)
 	}
+	return true
 }
 
-// reapAndArm reaps, and asks for the next bell if anybody waits for one.
-func (c *caller) reapAndArm() {
-	for range 4 {
-		c.reap()
-		if c.interest.Load() <= 0 {
-			return
-		}
-		c.arm()
-		if !anyBit(c.m, ctlDones, c.r.lay.slots) {
-			return
-		}
-	}
-	hubAgain(c.r) // a peer that is this busy must not keep the others waiting
+// armAndLook asks for the next bell and reports whether there is something to
+// reap already.
+func (c *caller) armAndLook() bool {
+	c.arm()
+	return anyBit(c.m, ctlDones, c.r.lay.slots)
 }
 
 // died tells everybody that no reply will come.
@@ -209,6 +206,8 @@ func (c *caller) died() {
 			case s.wake <- struct{}{}:
 			default:
 			}
+			atomic.AddUint32(&s.nudge, 1)
+			futexWakePrivate(&s.nudge)
 		}
 	}
 	for _, w := range c.waiters {

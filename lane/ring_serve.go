@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -12,11 +13,11 @@ type server struct {
 	r *ring
 	m []byte // the half's memory
 
-	mu      sync.Mutex // all that follows
-	head    uint64
-	active  []*Request // by slot; made with the first request
-	running int        // handlers under way, or requests out with Recv
-	held    int        // bytes of requests under way
+	mu      sync.Mutex    // all that follows
+	head    atomic.Uint64 // entries taken; changed with mu
+	active  []*Request    // by slot; made with the first request
+	running int           // handlers under way, or requests out with Recv
+	held    int           // bytes of requests under way
 	handler Handler
 	opts    ServeOptions
 	recv    []chan struct{} // Recv calls that wait
@@ -44,27 +45,43 @@ func (s *server) init(r *ring, half []byte) {
 
 func (s *server) field(i, f int) int { return s.r.lay.slot + i*slotSize + f }
 
-// work handles cancels first, then starts what was posted, and asks for a bell
-// before it returns. It never blocks.
-func (s *server) work() {
-	sleep := word(s.m, ctlSleep)
-	for range 4 {
-		s.cancels()
-		s.start()
-		sleep.Store(1)
-		if !anyBit(s.m, ctlCancels, s.r.lay.slots) && !s.startable() {
-			return
-		}
-		sleep.Store(0)
+// work handles cancels first, then starts what was posted; it reports whether
+// there was anything. It never blocks. With hold it may leave the last request
+// to the caller, to be run where it is.
+func (s *server) work(hold bool) (progress bool, held *Request) {
+	if w := word(s.m, ctlSleep); w.Load() != 0 {
+		w.Store(0) // no bells while somebody looks
 	}
-	hubAgain(s.r)
+	cancels := anyBit(s.m, ctlCancels, s.r.lay.slots)
+	if cancels {
+		s.cancels()
+	}
+	if s.posted() {
+		progress, held = s.start(hold)
+	}
+	return progress || cancels, held
 }
 
-// startable reports whether something was posted that can be started now.
-func (s *server) startable() bool {
+// posted reports whether something was posted and not taken.
+func (s *server) posted() bool { return word(s.m, ctlTail).Load() != s.head.Load() }
+
+// waiting reports whether there is something for work.
+func (s *server) waiting() bool {
+	return s.posted() || anyBit(s.m, ctlCancels, s.r.lay.slots)
+}
+
+// arm asks for a bell on work and reports whether there is some already.
+func (s *server) arm() bool {
+	word(s.m, ctlSleep).Store(1)
+	if anyBit(s.m, ctlCancels, s.r.lay.slots) {
+		return true
+	}
+	if !s.posted() {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.readyLocked() && (s.handler != nil || len(s.recv) > 0) && word(s.m, ctlTail).Load() != s.head
+	return s.readyLocked() && (s.handler != nil || len(s.recv) > 0)
 }
 
 func (s *server) readyLocked() bool {
@@ -78,15 +95,15 @@ func (s *server) limitLocked() int {
 	return s.r.lay.slots
 }
 
-// start hands posted requests on, in order.
-func (s *server) start() {
+// start hands posted requests on, in order, and reports whether there were any.
+func (s *server) start(hold bool) (progress bool, held *Request) {
 	for range s.r.lay.slots {
 		s.mu.Lock()
 		h, inline := s.handler, s.opts.Inline
 		if h == nil {
-			s.wakeRecvLocked()
+			progress = s.wakeRecvLocked()
 			s.mu.Unlock()
-			return
+			return progress, nil
 		}
 		r := s.takeLocked()
 		note := r != nil && r.IsNote && !inline
@@ -96,25 +113,36 @@ func (s *server) start() {
 			}
 		}
 		s.mu.Unlock()
+		if r == nil {
+			return progress, held
+		}
+		progress = true
 		switch {
-		case r == nil:
-			return
 		case note:
 		case inline:
 			s.serve(r, h)
+		case hold:
+			if held != nil {
+				go s.serveAll(held)
+			}
+			held = r
 		default:
-			go s.serve(r, h)
+			go s.serveAll(r)
 		}
 	}
+	return progress, held
 }
 
-func (s *server) wakeRecvLocked() {
-	if len(s.recv) > 0 && s.readyLocked() && word(s.m, ctlTail).Load() != s.head {
+func (s *server) wakeRecvLocked() bool {
+	if len(s.recv) > 0 && s.readyLocked() && s.posted() {
 		close(s.recv[0])
 		s.recv = s.recv[1:]
+		return true
 	}
+	return false
 }
 
+// serve runs one request.
 func (s *server) serve(r *Request, h Handler) {
 	err := s.load(r)
 	if err == nil {
@@ -124,6 +152,23 @@ func (s *server) serve(r *Request, h Handler) {
 		err = r.run(h)
 	}
 	s.complete(r, err)
+}
+
+// serveAll runs a request, and then what was left in the ring for want of
+// somebody to run it.
+func (s *server) serveAll(r *Request) {
+	ring := s.r
+	if !ring.enter() {
+		return
+	}
+	defer ring.leave()
+	for r != nil {
+		s.serve(r, r.handler)
+		if !s.posted() {
+			return
+		}
+		_, r = s.start(true)
+	}
 }
 
 // serveNotes handles notes one after the other.
@@ -138,22 +183,25 @@ func (s *server) serveNotes(h Handler) {
 	}
 	s.notes = nil
 	s.mu.Unlock()
+	if s.posted() { // left there for want of a handler
+		s.start(false)
+	}
 }
 
 // takeLocked claims the next request that was not withdrawn; nil when there is
 // none, or when no more may be started.
 func (s *server) takeLocked() *Request {
 	for s.readyLocked() {
-		tail := word(s.m, ctlTail).Load()
-		if tail == s.head {
+		head, tail := s.head.Load(), word(s.m, ctlTail).Load()
+		if tail == head {
 			return nil
 		}
-		if tail-s.head > uint64(s.r.lay.slots) {
+		if tail-head > uint64(s.r.lay.slots) {
 			s.broken()
 			return nil
 		}
-		e := word(s.m, s.r.lay.ring+int(s.head%uint64(s.r.lay.slots))*8).Load()
-		s.head++
+		e := word(s.m, s.r.lay.ring+int(head%uint64(s.r.lay.slots))*8).Load()
+		s.head.Store(head + 1)
 		i, gen := int(e&0xffff), e>>16
 		if i >= s.r.lay.slots {
 			s.broken()
@@ -204,6 +252,10 @@ func (s *server) settledUnstarted(i int, gen uint64) {
 
 // finished tells the requester that slot i is DONE or SETTLED.
 func (s *server) finished(i int) {
+	if word32(s.m, s.field(i, slotWait)).Load() != 0 {
+		futexWake(s.m, s.field(i, slotState)) // it waits for this very slot
+		return
+	}
 	setBit(s.m, ctlDones, i)
 	if w := word(s.m, ctlWant); w.Load() != 0 && w.Swap(0) != 0 {
 		s.r.bell()
@@ -234,6 +286,7 @@ func (s *server) copySlot(i int, gen uint64) (slotCopy, bool) {
 func (s *server) requestLocked(c slotCopy) *Request {
 	r := newRequest(s.r.lane, c.deadline)
 	r.ring, r.slot, r.IsNote, r.Op, r.op = s, c, c.note, c.op, c.op
+	r.handler = s.handler
 	s.active[c.i] = r
 	s.running++
 	r.budget = c.part[0].n + c.part[1].n
@@ -310,8 +363,6 @@ func (s *server) complete(r *Request, err error) {
 	s.active[c.i] = nil // before the slot can come round again
 	s.running--
 	s.held -= r.budget
-	// Requests may have been left in the ring for want of a handler.
-	more := !s.opts.Inline && word(s.m, ctlTail).Load() != s.head
 	if s.running == 0 && s.idle != nil {
 		close(s.idle)
 		s.idle = nil
@@ -330,9 +381,6 @@ func (s *server) complete(r *Request, err error) {
 	s.finished(c.i)
 	ring := s.r
 	r.recycle()
-	if more {
-		s.start()
-	}
 	ring.leave()
 }
 
