@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -72,6 +73,10 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	if err != nil {
 		return err
 	}
+	chosen := slices.DeleteFunc(rows(o.quick), func(r row) bool { return !o.only.MatchString(r.name) })
+	if len(chosen) == 0 {
+		return fmt.Errorf("-run %s: no row is called so", o.only)
+	}
 	w, err := newWorkshop(ctx, o.quick)
 	if err != nil {
 		return err
@@ -79,19 +84,13 @@ func run(ctx context.Context, args []string, out, progress io.Writer) (err error
 	defer func() { err = errors.Join(err, os.RemoveAll(w.dir)) }()
 	t := &table{about: about(o.rounds)}
 	var failed error
-	for _, r := range rows(w) {
-		if !o.only.MatchString(r.name) {
-			continue
-		}
+	for _, r := range chosen {
 		l, err := measureRow(ctx, w, r, o.rounds, progress)
 		if err != nil && ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		failed = errors.Join(failed, err)
 		t.lines = append(t.lines, l)
-	}
-	if len(t.lines) == 0 {
-		return fmt.Errorf("-run %s: no row is called so", o.only)
 	}
 	t.about.loadAfter = load()
 	if o.out != "" {

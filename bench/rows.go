@@ -27,7 +27,7 @@ func (r *row) prepare(ctx context.Context, w *workshop) error {
 }
 
 // rows are all that there are, in the table's order.
-func rows(w *workshop) []row {
+func rows(quick bool) []row {
 	all := []row{
 		micro("getppid", "getppid"),
 		micro("read of /dev/zero, 1 B", "zero"),
@@ -49,7 +49,7 @@ func rows(w *workshop) []row {
 		micro("pwrite, 4 KiB", "pwrite"),
 		micro("pread, 64 KiB", "pread"),
 	}
-	return append(all, programs(w)...)
+	return append(all, programs(quick)...)
 }
 
 // micro is a row of micro.c.
@@ -82,9 +82,9 @@ func program(name, tree string, argv ...string) row {
 }
 
 // programs are the rows with whole programs, and what a program needs.
-func programs(w *workshop) []row {
+func programs(quick bool) []row {
 	inserts, requests := 10000, 20000
-	if w.quick {
+	if quick {
 		inserts, requests = 100, 200
 	}
 	compile := program("compile a C project", "project", "make", "-s", "clean", "all")
@@ -92,8 +92,8 @@ func programs(w *workshop) []row {
 	return []row{
 		program("`true`, start to end", "", "true"),
 		program("`python3 -c pass`", "", "python3", "-c", "pass"),
-		program(fmt.Sprintf("`git status`, %d files", w.count("repository")), "repository", "git", "status"),
-		program(fmt.Sprintf("`find -size`, %d files", w.count("files")), "files", "find", ".", "-size", "+1k"),
+		program(fmt.Sprintf("`git status`, %d files", count("repository", quick)), "repository", "git", "status"),
+		program(fmt.Sprintf("`find -size`, %d files", count("files", quick)), "files", "find", ".", "-size", "+1k"),
 		compile,
 		sqlite(inserts),
 		redis(requests),

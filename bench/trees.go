@@ -13,9 +13,9 @@ import (
 func (w *workshop) tree(name string) string { return filepath.Join(w.dir, name) }
 
 // count is how many files a tree has.
-func (w *workshop) count(tree string) int {
+func count(tree string, quick bool) int {
 	n := map[string]int{"repository": 20000, "files": 50000, "project": 20}[tree]
-	if w.quick {
+	if quick {
 		n /= 100
 	}
 	return max(n, 2)
@@ -33,18 +33,18 @@ func (w *workshop) plant(ctx context.Context, name string) error {
 	var err error
 	switch name {
 	case "files":
-		err = w.plantFiles(dir, w.count(name))
+		err = plantFiles(dir, count(name, w.quick))
 	case "repository":
-		err = errors.Join(w.plantFiles(dir, w.count(name)), commit(ctx, dir))
+		err = errors.Join(plantFiles(dir, count(name, w.quick)), commit(ctx, dir))
 	case "project":
-		err = w.plantProject(dir, w.count(name))
+		err = plantProject(dir, count(name, w.quick))
 	}
 	w.made[name] = err == nil
 	return err
 }
 
 // plantFiles makes n small files, 100 in each directory.
-func (w *workshop) plantFiles(dir string, n int) error {
+func plantFiles(dir string, n int) error {
 	sub := ""
 	for i := range n {
 		if i%100 == 0 {
@@ -74,7 +74,7 @@ func commit(ctx context.Context, dir string) error {
 }
 
 // plantProject makes a program of n source files.
-func (w *workshop) plantProject(dir string, n int) error {
+func plantProject(dir string, n int) error {
 	const makefile = `OBJECTS = $(patsubst %.c,%.o,$(wildcard *.c))
 all: program
 program: $(OBJECTS)
