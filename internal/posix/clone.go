@@ -170,6 +170,7 @@ func (t *Task) cloneMemory(child *Task, c *cloneArgs) error {
 	} else {
 		th, err = t.thread.Fork()
 		if err == nil {
+			child.rseq = t.rseq
 			child.mem = t.mem.fork(th.Space())
 			if c.flags&unix.CLONE_SETTLS != 0 {
 				th.Do1(unix.SYS_ARCH_PRCTL, archSetFS, c.tls)

@@ -101,6 +101,12 @@ func (t *Task) become(p *program) error {
 	t.takeOverLeader()
 	t.thread, t.mem = p.thread, p.mem
 	t.execSignals()
+	creds := t.creds.Load().forExec()
+	t.creds.Store(creds)
+	t.proc.undumpable = creds.elevated()
+	if creds.elevated() {
+		t.exit.deathSignal = 0
+	}
 	t.proc.execed = true
 	t.proc.releaseVfork()
 	t.k.mu.Unlock()
@@ -113,12 +119,15 @@ func (t *Task) become(p *program) error {
 // leaveMemory does what is due when a thread stops using its memory while
 // others go on: see set_tid_address(2).
 func (t *Task) leaveMemory() {
+	if t.mem.shared() {
+		t.leaveRseq()
+	}
 	if t.clearTID != 0 && t.mem.shared() {
 		if t.copyOutUint32(t.clearTID, 0) == nil {
 			t.thread.Do1(unix.SYS_FUTEX, t.clearTID, futexWake, 1)
 		}
 	}
-	t.clearTID, t.robustList = 0, 0
+	t.clearTID, t.robustList, t.rseq = 0, 0, rseqArea{}
 }
 
 // takeOverLeader gives the task the process's id: a thread other than the first

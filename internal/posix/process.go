@@ -79,6 +79,7 @@ type Task struct {
 	timerSlack  uint64 // prctl(2)
 	clearTID    uint64 // set_tid_address
 	robustList  uint64
+	rseq        rseqArea
 	buf         []byte // reused between calls; see buffer
 }
 

@@ -23,7 +23,7 @@ var systemCalls = calls{
 	unix.SYS_GETCPU: {fn: func(t *Task, a *Args) (uint64, error) {
 		return t.onHost(unix.SYS_GETCPU, a[:3]...)
 	}},
-	unix.SYS_RSEQ:       {fn: func(t *Task, a *Args) (uint64, error) { return t.onHost(unix.SYS_RSEQ, a[:4]...) }},
+	unix.SYS_RSEQ:       {fn: sysRseq},
 	unix.SYS_MEMBARRIER: {fn: func(t *Task, a *Args) (uint64, error) { return t.onHost(unix.SYS_MEMBARRIER, a[:3]...) }},
 
 	// What is the administrator's is refused, even to user 0 of the box.
