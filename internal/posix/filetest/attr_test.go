@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -84,7 +85,7 @@ func permissions(g *guest) {
 		touch("readonly/f")
 		must(unix.Mkdir("grouped", 0o2777))
 		must(unix.Chmod("grouped", 0o2777))
-		must(unix.Setgroups([]int{2000}))
+		must(syscall.Setgroups([]int{2000}))
 		must(unix.Setresgid(1000, 1000, 1000))
 		must(unix.Setresuid(1000, 1000, 1000))
 	}

@@ -99,8 +99,11 @@ func start(name string) child {
 	var in, out [2]int
 	must(unix.Pipe2(in[:], unix.O_CLOEXEC))
 	must(unix.Pipe2(out[:], unix.O_CLOEXEC))
+	// The first of two equal names counts, and a child must not run its parent's
+	// scenario.
+	must(os.Setenv(scenarioVar, name))
 	pid := must1(syscall.ForkExec(os.Getenv("HATI_SELF"), []string{name}, &syscall.ProcAttr{
-		Env:   append(os.Environ(), scenarioVar+"="+name),
+		Env:   os.Environ(),
 		Files: []uintptr{uintptr(in[0]), uintptr(out[1]), 2},
 	}))
 	must(unix.Close(in[0]))
