@@ -322,7 +322,7 @@ func TestC17_RemainingTime(t *testing.T) {
 				if err != test.want {
 					t.Errorf("%v, want %v", err, test.want)
 				}
-				if took < d || took > 10*d {
+				if took < d || took > d+5*time.Second { // begun anew by each signal it would never end
 					t.Errorf("took %v, want %v", took, d)
 				}
 			})

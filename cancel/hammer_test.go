@@ -89,7 +89,7 @@ func run(t *testing.T, c contestant, races, step int) (done, cancelled int) {
 		}
 		last = now
 		same++
-		change := step << min(same/4, 10)
+		change := step << min(same/8, 5)
 		if now {
 			change = -change
 		}
@@ -180,7 +180,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"readv", 5, func(t *testing.T) contestant {
+	{"readv", 10, func(t *testing.T) contestant {
 		r, w := pipe(t)
 		p := [][]byte{make([]byte, 1), make([]byte, 1)}
 		return contestant{
@@ -199,7 +199,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"splice", 5, func(t *testing.T) contestant {
+	{"splice", 10, func(t *testing.T) contestant {
 		r, w := pipe(t)
 		r2, w2 := pipe(t)
 		p := make([]byte, 8)
@@ -221,7 +221,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"open", 5, func(t *testing.T) contestant {
+	{"open", 10, func(t *testing.T) contestant {
 		name := t.TempDir() + "/fifo"
 		check(unix.Mkfifo(name, 0o600))
 		var other int
@@ -237,7 +237,7 @@ var contests = []contest{
 			settle:   func(bool) { check(unix.Close(other)) },
 		}
 	}},
-	{"flock", 5, func(t *testing.T) contestant {
+	{"flock", 10, func(t *testing.T) contestant {
 		name := t.TempDir() + "/lock"
 		mine, other := file(t, name), file(t, name)
 		check(unix.Flock(other, unix.LOCK_EX))
@@ -255,7 +255,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"fcntl", 5, func(t *testing.T) contestant {
+	{"fcntl", 10, func(t *testing.T) contestant {
 		name := t.TempDir() + "/lock"
 		mine, other := file(t, name), file(t, name)
 		set := func(fd int, cmd int, kind int16) error {
@@ -278,7 +278,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"accept4", 5, func(t *testing.T) contestant {
+	{"accept4", 10, func(t *testing.T) contestant {
 		l, addr := listener(t, 8)
 		var client int
 		return contestant{
@@ -335,7 +335,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"recvmsg", 5, func(t *testing.T) contestant {
+	{"recvmsg", 10, func(t *testing.T) contestant {
 		a, b := pair(t, unix.SOCK_SEQPACKET)
 		rights := unix.UnixRights(a)
 		p, oob := make([]byte, 8), make([]byte, unix.CmsgSpace(4))
@@ -369,7 +369,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"sendmsg", 5, func(t *testing.T) contestant {
+	{"sendmsg", 10, func(t *testing.T) contestant {
 		a, b := pair(t, unix.SOCK_SEQPACKET)
 		p := make([]byte, 1)
 		full := 0
@@ -402,7 +402,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"epoll", 5, func(t *testing.T) contestant {
+	{"epoll", 10, func(t *testing.T) contestant {
 		// Edge-triggered: an event that a cancelled call swallowed would not come again.
 		r, w := pipe(t)
 		ep := must(unix.EpollCreate1(unix.EPOLL_CLOEXEC))
@@ -416,7 +416,7 @@ var contests = []contest{
 			},
 			complete: func() { must(unix.Write(w, []byte{1})) },
 			settle: func(done bool) {
-				n := must(unix.EpollWait(ep, events, 0))
+				n := must(cancel.EpollWait(context.Background(), ep, events, 0))
 				if n == 0 != done {
 					t.Fatalf("done %v, %d events left", done, n)
 				}
@@ -438,7 +438,7 @@ var contests = []contest{
 			settle:   func(bool) { must(unix.Read(r, make([]byte, 1))) },
 		}
 	}},
-	{"futex", 5, func(t *testing.T) contestant {
+	{"futex", 10, func(t *testing.T) contestant {
 		word := new(uint32)
 		var woken int
 		return contestant{
@@ -455,7 +455,7 @@ var contests = []contest{
 			},
 		}
 	}},
-	{"syscall", 5, func(t *testing.T) contestant {
+	{"syscall", 10, func(t *testing.T) contestant {
 		ev := must(unix.Eventfd(0, unix.EFD_CLOEXEC))
 		onEnd(t, func() { check(unix.Close(ev)) })
 		return contestant{

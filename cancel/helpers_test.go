@@ -1,11 +1,14 @@
 package cancel_test
 
 import (
+	"context"
 	"os"
 	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/hati-os/hati/cancel"
 )
 
 func check(err error) {
@@ -95,7 +98,8 @@ func listener(t *testing.T, backlog int) (int, unix.Sockaddr) {
 func queued(fd int) int { return must(unix.IoctlGetInt(fd, unix.TIOCINQ)) }
 
 func ready(fd int) bool {
-	return must(unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)) == 1
+	// Not unix.Poll: the scheduler's signals end it.
+	return must(cancel.Poll(context.Background(), []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)) == 1
 }
 
 // descriptors counts those of the process.

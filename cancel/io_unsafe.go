@@ -9,9 +9,13 @@ import (
 
 // Read is read(2). A cancelled Read has consumed nothing.
 func Read(ctx context.Context, fd int, p []byte) (n int, err error) {
-	c := call{trap: unix.SYS_READ}
-	c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
-	n, err = c.n(c.do(ctx))
+	if ctx.Done() == nil {
+		n, err = plain(unix.SYS_READ, fd, p, 0)
+	} else {
+		c := call{trap: unix.SYS_READ}
+		c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
+		n, err = c.n(c.do(ctx))
+	}
 	raceFilled(p, n)
 	return n, err
 }
@@ -20,9 +24,13 @@ func Read(ctx context.Context, fd int, p []byte) (n int, err error) {
 // the count of that part, without an error. A cancelled Write has written nothing.
 func Write(ctx context.Context, fd int, p []byte) (n int, err error) {
 	raceSent()
-	c := call{trap: unix.SYS_WRITE}
-	c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
-	n, err = c.n(c.do(ctx))
+	if ctx.Done() == nil {
+		n, err = plain(unix.SYS_WRITE, fd, p, 0)
+	} else {
+		c := call{trap: unix.SYS_WRITE}
+		c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
+		n, err = c.n(c.do(ctx))
+	}
 	raceTaken(p, n)
 	return n, err
 }

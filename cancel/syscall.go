@@ -2,6 +2,7 @@ package cancel
 
 import (
 	"context"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,17 +20,29 @@ import (
 //
 //go:uintptrescapes
 func Syscall(ctx context.Context, trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err error) {
-	c := call{trap: trap, a: [6]uintptr{a1, a2, a3, a4, a5, a6}, eintr: trap == unix.SYS_CLOSE || answersEINTR(trap)}
-	if trap == unix.SYS_CLOSE {
-		ctx = context.WithoutCancel(ctx)
-	}
-	if err = c.do(ctx); err != nil {
-		if trap == unix.SYS_CLOSE && err == unix.EINTR {
-			return 0, 0, nil
+	if ctx.Done() == nil || trap == unix.SYS_CLOSE {
+		for {
+			r1, r2, errno := syscall.Syscall6(trap, a1, a2, a3, a4, a5, a6)
+			switch {
+			case errno == 0:
+				return r1, r2, nil
+			case trap == unix.SYS_CLOSE && errno == unix.EINTR:
+				return 0, 0, nil
+			case errno != unix.EINTR || answersEINTR(trap):
+				return r1, r2, errno
+			}
 		}
-		return ^uintptr(0), 0, err
 	}
-	return c.r1, c.r2, nil
+	c := call{trap: trap, a: [6]uintptr{a1, a2, a3, a4, a5, a6}, eintr: true}
+	for {
+		err := c.do(ctx)
+		switch {
+		case err == nil:
+			return c.r1, c.r2, nil
+		case err != unix.EINTR || answersEINTR(trap):
+			return ^uintptr(0), 0, err
+		}
+	}
 }
 
 func answersEINTRAnywhere(trap uintptr) bool {
