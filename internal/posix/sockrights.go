@@ -15,8 +15,10 @@ import (
 // flyingRefs counts the open files in messages that nobody has received, by the
 // user who sent them: a process could hide any number of them there.
 type flyingRefs struct {
-	mu     sync.Mutex // a leaf
-	byUser map[uint32]int
+	mu       sync.Mutex // a leaf
+	byUser   map[uint32]int
+	dropped  []*Description // sockets whose references are to be given up
+	dropping bool           // somebody is at it
 }
 
 // add counts n more; false when the user has more than limit already.
@@ -41,11 +43,32 @@ func (f *flyingRefs) remove(uid uint32) {
 	}
 }
 
+// drop gives up the reference to a socket. Closing it may drop those in its own
+// messages: they are done one after the other, however deep they are nested.
+func (f *flyingRefs) drop(d *Description) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dropped = append(f.dropped, d)
+	if f.dropping {
+		return
+	}
+	f.dropping = true
+	for n := len(f.dropped); n > 0; n = len(f.dropped) {
+		d := f.dropped[n-1]
+		f.dropped = f.dropped[:n-1]
+		f.mu.Unlock()
+		d.release()
+		f.mu.Lock()
+	}
+	f.dropped, f.dropping = nil, false
+}
+
 // right is a reference to a description in a message.
 type right struct {
-	d   *Description
-	in  *flyingRefs // where it is counted, nil when it is not
-	uid uint32
+	d       *Description
+	in      *flyingRefs
+	uid     uint32
+	counted bool
 }
 
 // socketRight is that to a socket's.
@@ -59,16 +82,18 @@ func newRight(r right) unixsock.Ref {
 	return r
 }
 
-func (r right) Dup() unixsock.Ref { return newRight(right{d: r.d.ref()}) }
+func (r right) Dup() unixsock.Ref { return newRight(right{d: r.d.ref(), in: r.in}) }
 func (r right) Release()          { r.take().release() }
 
 // take ends the flight: the reference is the caller's.
 func (r right) take() *Description {
-	if r.in != nil {
+	if r.counted {
 		r.in.remove(r.uid)
 	}
 	return r.d
 }
+
+func (r socketRight) Release() { r.in.drop(r.take()) }
 
 func (r socketRight) Socket() *unixsock.Socket { return r.d.sock.Socket }
 func (r socketRight) Refs() int                { return int(r.d.refs.Load()) }
@@ -142,7 +167,7 @@ func (t *Task) copyInControl(at, n uint64) (c control, err error) {
 		return c, syscall.ETOOMANYREFS
 	}
 	for i, r := range c.refs {
-		c.refs[i] = newRight(right{d: takeRight(r), in: &t.k.flying, uid: uid})
+		c.refs[i] = newRight(right{d: takeRight(r), in: &t.k.flying, uid: uid, counted: true})
 	}
 	return c, nil
 }
@@ -164,7 +189,7 @@ func (t *Task) gatherRights(c *control, data []byte) error {
 		if err != nil {
 			return err
 		}
-		c.refs = append(c.refs, newRight(right{d: d}))
+		c.refs = append(c.refs, newRight(right{d: d, in: &t.k.flying}))
 	}
 	return nil
 }

@@ -71,6 +71,7 @@ func (s *Socket) Connect(to *Socket, cred Cred) error {
 	conn.addr.Store(to.addr.Load())
 	conn.pass.Store(to.pass.Load())
 	conn.state.Store(established)
+	conn.embryo = true
 	s.peerCred = to.peerCred
 	s.peer.Store(conn)
 	s.state.Store(established)
@@ -186,6 +187,9 @@ func (s *Socket) Accept(wait bool) (*Socket, error) {
 	s.mu.Unlock()
 	conn := m.conn
 	m.free()
+	conn.mu.Lock()
+	conn.embryo = false
+	conn.mu.Unlock()
 	s.room.Notify(vfs.EventsOut)
 	return conn, nil
 }

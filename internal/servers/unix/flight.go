@@ -30,8 +30,11 @@ type SocketRef interface {
 type flight struct {
 	mu      sync.Mutex
 	sockets map[*Socket]*flying
-	n       atomic.Int64 // of sockets
-	all     atomic.Int64 // of references of any kind
+	all     atomic.Int64 // references of any kind
+	// cyclic: sockets may carry each other. It takes a message to a socket that is
+	// itself in flight, which hardly a program sends; without, nothing can be lost
+	// and nobody has to look.
+	cyclic atomic.Bool
 }
 
 // InFlight returns how many references are in messages that nobody has received
@@ -43,14 +46,17 @@ type flying struct {
 	n   int
 }
 
-// add counts refs, which are about to be queued. The caller holds mu.
-func (f *flight) add(refs []Ref) {
+// add counts refs, which are about to be queued at to. The caller holds mu and
+// to.mu.
+func (f *flight) add(to *Socket, refs []Ref) {
 	f.all.Add(int64(len(refs)))
+	sockets := false
 	for _, r := range refs {
 		r, ok := r.(SocketRef)
 		if !ok {
 			continue
 		}
+		sockets = true
 		if f.sockets == nil {
 			f.sockets = make(map[*Socket]*flying)
 		}
@@ -61,7 +67,9 @@ func (f *flight) add(refs []Ref) {
 			f.sockets[s] = e
 		}
 		e.n++
-		f.n.Add(1)
+	}
+	if sockets && (to.embryo || f.sockets[to] != nil) {
+		f.cyclic.Store(true)
 	}
 }
 
@@ -78,7 +86,6 @@ func (f *flight) remove(refs []Ref) {
 		if e.n--; e.n == 0 {
 			delete(f.sockets, s)
 		}
-		f.n.Add(-1)
 	}
 }
 
@@ -100,7 +107,7 @@ func (ns *Namespace) drop(m *message) {
 
 // collectSome collects when there may be something to collect.
 func (ns *Namespace) collectSome() {
-	if ns.flight.n.Load() != 0 {
+	if ns.flight.cyclic.Load() {
 		ns.Collect()
 	}
 }
@@ -134,18 +141,21 @@ func (ns *Namespace) Collect() {
 // references are not all in flight can be; so can one in flight to a socket
 // that can. The caller holds mu, so no socket leaves a queue meanwhile.
 func (f *flight) garbage() map[*Socket]bool {
+	carries := make(map[*Socket][]*Socket, len(f.sockets))
+	for s := range f.sockets {
+		carries[s] = s.carried(nil)
+	}
+	f.cyclic.Store(f.anyCycle(carries))
 	from := make(map[*Socket]int) // candidates: references from other candidates
 	for s, e := range f.sockets {
 		if e.ref.Refs() == e.n {
 			from[s] = 0
 		}
 	}
-	inside := make(map[*Socket][]*Socket, len(from))
 	for s := range from {
-		for _, c := range s.carried(nil) {
+		for _, c := range carries[s] {
 			if _, ok := from[c]; ok {
 				from[c]++
-				inside[s] = append(inside[s], c)
 			}
 		}
 	}
@@ -164,10 +174,38 @@ func (f *flight) garbage() map[*Socket]bool {
 		live = live[:len(live)-1]
 		if dead[s] {
 			delete(dead, s)
-			live = append(live, inside[s]...)
+			live = append(live, carries[s]...)
 		}
 	}
 	return dead
+}
+
+// anyCycle reports whether sockets in flight carry each other: whether some are
+// left when those that no other one carries are taken away again and again.
+func (f *flight) anyCycle(carries map[*Socket][]*Socket) bool {
+	in := make(map[*Socket]int, len(f.sockets))
+	for _, list := range carries {
+		for _, c := range list {
+			in[c]++
+		}
+	}
+	var free []*Socket
+	for s := range f.sockets {
+		if in[s] == 0 {
+			free = append(free, s)
+		}
+	}
+	taken := 0
+	for ; len(free) > 0; taken++ {
+		s := free[len(free)-1]
+		free = free[:len(free)-1]
+		for _, c := range carries[s] {
+			if in[c]--; in[c] == 0 {
+				free = append(free, c)
+			}
+		}
+	}
+	return taken < len(f.sockets)
 }
 
 // carried appends the sockets in the messages that wait for s, or for a

@@ -194,7 +194,7 @@ func (s *Socket) deliver(to *Socket, msg *message, m *Message, refs []Ref) error
 		}
 		if len(refs) != 0 {
 			msg.refs = refs
-			fl.add(refs)
+			fl.add(to, refs)
 		}
 		to.recv.push(msg)
 	}

@@ -93,7 +93,8 @@ type Socket struct {
 	peekOff  int // SO_PEEK_OFF, -1 when off
 	peerCred Cred
 	options  map[int]int
-	bound    any // the key in ns, nil when not bound there
+	bound    any  // the key in ns, nil when not bound there
+	embryo   bool // not accepted yet
 	// blocked are the connected senders that found recv full.
 	blocked map[*Socket]struct{}
 }
