@@ -138,9 +138,24 @@ func (c *Creds) adjustCaps(old *Creds) {
 	c.Caps = &s
 }
 
+// forExec returns the credentials after execve, as execve(2) has it for a file
+// whose set-id bits do not count: saved and file system ids become the effective
+// ones.
+func (c *Creds) forExec() *Creds {
+	n := *c
+	n.SUID, n.FSUID = n.EUID, n.EUID
+	n.SGID, n.FSGID = n.EGID, n.EGID
+	n.execCaps()
+	return &n
+}
+
+// elevated reports whether the real ids are others than the effective ones: a
+// program started so gets AT_SECURE, and others may not look into it.
+func (c *Creds) elevated() bool { return c.UID != c.EUID || c.GID != c.EGID }
+
 // execCaps are the capabilities after execve without file capabilities: user 0
-// has them all, within the bounding set; of others only ambient ones stay.
-// Handlers of execve call it when the new ids stand.
+// has them all, within the bounding set; of others only ambient ones stay. The
+// new ids stand already.
 func (c *Creds) execCaps() {
 	if c.Caps == nil {
 		return

@@ -318,7 +318,7 @@ func (t *Task) buildStack(p *program, plan *loader.Plan) error {
 		SysinfoEhdr: t.k.machine.VDSO(), Minsigstksz: host[abi.AT_MINSIGSTKSZ],
 		Hwcap: host[abi.AT_HWCAP], Hwcap2: host[abi.AT_HWCAP2],
 		Phdr: plan.Phdr, Phnum: plan.Phnum, Base: plan.Base, Entry: plan.Entry,
-		UID: c.UID, EUID: c.EUID, GID: c.GID, EGID: c.EGID,
+		UID: c.UID, EUID: c.EUID, GID: c.GID, EGID: c.EGID, Secure: c.elevated(),
 		RseqFeatureSize: host[abi.AT_RSEQ_FEATURE_SIZE], RseqAlign: host[abi.AT_RSEQ_ALIGN],
 	}
 	top := m.stackEnd - randomPages(1<<20)&^15
