@@ -172,6 +172,7 @@ func (t *Task) cloneMemory(child *Task, c *cloneArgs) error {
 		if err == nil {
 			child.rseq = t.rseq
 			child.mem = t.mem.fork(th.Space())
+			child.mem.inheritAttached(t.k, t.mem)
 			if c.flags&unix.CLONE_SETTLS != 0 {
 				th.Do1(unix.SYS_ARCH_PRCTL, archSetFS, c.tls)
 			}

@@ -68,6 +68,7 @@ type Kernel struct {
 	alive      sync.WaitGroup // goroutines of tasks, and of dying spaces
 
 	pi      piLocks
+	shm     shmTable
 	missing atomic.Uint64 // calls answered with ENOSYS or an unknown flag
 }
 

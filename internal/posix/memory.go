@@ -31,6 +31,8 @@ type Memory struct {
 	// names are the guest's names of mapped host objects, by host device and
 	// inode: what the host's /proc/pid/maps shows is translated with them.
 	names map[hostObject]string
+	// attached are the segments of shared memory, by address (shm.go).
+	attached map[uint64]*shmSegment
 }
 
 type hostObject struct{ dev, ino uint64 }
@@ -80,6 +82,7 @@ func (m *Memory) release(k *Kernel, th *machine.Thread) {
 		m.leaving.Done()
 		return
 	}
+	m.detachAll(k)
 	m.space.Kill()
 	k.alive.Add(1)
 	go func() {

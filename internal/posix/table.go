@@ -59,7 +59,7 @@ var table [512]call
 func init() {
 	t := &table
 	for _, part := range []calls{
-		memoryCalls, hostCalls, execCalls, cloneCalls, futexCalls,
+		memoryCalls, hostCalls, shmCalls, execCalls, cloneCalls, futexCalls,
 		exitCalls, signalCalls, timerCalls, timeCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
 		identityCalls, systemCalls, schedCalls, vmCalls,
 		pathCalls, attrCalls, descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
