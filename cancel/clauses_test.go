@@ -169,9 +169,9 @@ func TestC07_OnTopOfAnotherHandler(t *testing.T) {
 	defer runtime.UnlockOSThread()
 	check(cancel.Flock(cancellable(t), file(t, t.TempDir()+"/f"), unix.LOCK_SH)) // install
 	check(cancel.UnmaskedHandler(unix.SIGUSR1))
-	defer urge(t, unix.SIGUSR1, 20*time.Microsecond)()
+	defer urge(t, unix.SIGUSR1, 50*time.Microsecond)()
 	r, _ := pipe(t)
-	for range 1000 {
+	for range 500 {
 		ctx, stop := context.WithCancel(context.Background())
 		go stop()
 		if _, err := cancel.Read(ctx, r, make([]byte, 1)); err != context.Canceled {
