@@ -157,9 +157,10 @@ func (c *Creds) asReal() *Creds {
 	if c.FSUID == c.UID && c.FSGID == c.GID && own.Effective == caps {
 		return nil
 	}
-	own.Effective = caps
+	kept := own // allocated only here
+	kept.Effective = caps
 	r := *c
-	r.FSUID, r.FSGID, r.Caps = c.UID, c.GID, &own
+	r.FSUID, r.FSGID, r.Caps = c.UID, c.GID, &kept
 	return &r
 }
 
