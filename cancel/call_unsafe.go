@@ -23,17 +23,13 @@ func (c *call) plain() error {
 	}
 }
 
-// plain is call.plain for the calls that are made most often.
-func plain(trap uintptr, fd int, p []byte, offset uintptr) (n int, err error) {
-	for {
-		r, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), offset, 0, 0)
-		if errno == 0 {
-			return int(r), nil
-		}
-		if errno != unix.EINTR {
-			return -1, errno
-		}
+// once is call.plain for the calls that are made most often, but it does not repeat them.
+func once(trap uintptr, fd int, p []byte) (n int, err error) {
+	r, _, errno := syscall.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+	if errno != 0 {
+		return -1, errno
 	}
+	return int(r), nil
 }
 
 // hint differs between goroutines that run at the same time: it is where their stacks lie.

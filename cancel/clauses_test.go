@@ -307,6 +307,7 @@ func TestC17_RemainingTime(t *testing.T) {
 			}},
 			{"nanosleep", nil, func() error { return cancel.Nanosleep(ctx, &ts, nil) }},
 			{"futex", unix.ETIMEDOUT, func() error { _, err := cancel.Futex(ctx, word, 0, 0, &ts, nil, 0); return err }},
+			{"read", unix.EAGAIN, func() error { _, err := cancel.Read(ctx, a, make([]byte, 1)); return err }},
 			{"recvmsg", unix.EAGAIN, func() error {
 				_, _, _, _, err := cancel.Recvmsg(ctx, a, make([]byte, 1), nil, 0)
 				return err

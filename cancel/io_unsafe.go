@@ -10,11 +10,12 @@ import (
 // Read is read(2). A cancelled Read has consumed nothing.
 func Read(ctx context.Context, fd int, p []byte) (n int, err error) {
 	if ctx.Done() == nil {
-		n, err = plain(unix.SYS_READ, fd, p, 0)
-	} else {
+		n, err = once(unix.SYS_READ, fd, p)
+	}
+	if ctx.Done() != nil || err == unix.EINTR {
 		c := call{trap: unix.SYS_READ}
 		c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
-		n, err = c.n(c.do(ctx))
+		n, err = c.n(c.stream(ctx, unix.POLLIN, unix.SO_RCVTIMEO))
 	}
 	raceFilled(p, n)
 	return n, err
@@ -25,11 +26,12 @@ func Read(ctx context.Context, fd int, p []byte) (n int, err error) {
 func Write(ctx context.Context, fd int, p []byte) (n int, err error) {
 	raceSent()
 	if ctx.Done() == nil {
-		n, err = plain(unix.SYS_WRITE, fd, p, 0)
-	} else {
+		n, err = once(unix.SYS_WRITE, fd, p)
+	}
+	if ctx.Done() != nil || err == unix.EINTR {
 		c := call{trap: unix.SYS_WRITE}
 		c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
-		n, err = c.n(c.do(ctx))
+		n, err = c.n(c.stream(ctx, unix.POLLOUT, unix.SO_SNDTIMEO))
 	}
 	raceTaken(p, n)
 	return n, err
@@ -60,7 +62,7 @@ func Readv(ctx context.Context, fd int, iovs [][]byte) (n int, err error) {
 	vec := appendIovecs(few[:0], iovs)
 	c := call{trap: unix.SYS_READV}
 	c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(vec)), uintptr(len(vec))
-	n, err = c.n(c.do(ctx))
+	n, err = c.n(c.stream(ctx, unix.POLLIN, unix.SO_RCVTIMEO))
 	left := n
 	for _, p := range iovs {
 		m := min(left, len(p))
@@ -77,7 +79,7 @@ func Writev(ctx context.Context, fd int, iovs [][]byte) (n int, err error) {
 	vec := appendIovecs(few[:0], iovs)
 	c := call{trap: unix.SYS_WRITEV}
 	c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(vec)), uintptr(len(vec))
-	n, err = c.n(c.do(ctx))
+	n, err = c.n(c.stream(ctx, unix.POLLOUT, unix.SO_SNDTIMEO))
 	left := n
 	for _, p := range iovs {
 		m := min(left, len(p))

@@ -139,31 +139,49 @@ func stream(fd int) bool {
 	return err == nil && kind != unix.SOCK_DGRAM
 }
 
-// socket makes a call on the socket c.a[0]. The kernel restarts it by itself unless the socket has a timeout: then
-// signals would start that anew each time. So the rest is waited for by poll.
+// socket makes a call on the socket c.a[0].
 func (c *call) socket(ctx context.Context, events int16, option int) error {
 	start := time.Now()
+	c.eintr = true
+	err := c.do(ctx)
+	if err == unix.EINTR {
+		err = c.again(ctx, start, events, option)
+	}
+	return err
+}
+
+// stream is socket for the calls that may be on a socket but mostly are not: they don't look at the clock before, so
+// the timeout of a socket counts from the first interruption.
+func (c *call) stream(ctx context.Context, events int16, option int) error {
+	c.eintr = true
+	err := c.do(ctx)
+	if err == unix.EINTR {
+		err = c.again(ctx, time.Now(), events, option)
+	}
+	return err
+}
+
+// again repeats a call that was interrupted. The kernel restarts it by itself, unless it is on a socket that has a
+// timeout: then every signal would start that anew. So the rest, counted from start, is waited for by poll.
+func (c *call) again(ctx context.Context, start time.Time, events int16, option int) error {
+	fd := int(c.a[0])
 	for {
-		c.eintr = true
-		err := c.do(ctx)
-		if err != unix.EINTR {
+		tv, err := unix.GetsockoptTimeval(fd, unix.SOL_SOCKET, option)
+		if err == nil && tv.Nano() != 0 {
+			fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
+			n, err := poll(ctx, nil, fds[:], max(0, time.Duration(tv.Nano())-time.Since(start)), nil)
+			switch {
+			case err != nil:
+				c.r1 = left
+				return err
+			case n == 0 && c.trap == unix.SYS_CONNECT:
+				return unix.EINPROGRESS
+			case n == 0:
+				return unix.EAGAIN
+			}
+		}
+		if err := c.do(ctx); err != unix.EINTR {
 			return err
-		}
-		fd := int(c.a[0])
-		tv, terr := unix.GetsockoptTimeval(fd, unix.SOL_SOCKET, option)
-		if terr != nil || tv.Nano() == 0 {
-			continue
-		}
-		fds := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
-		n, perr := poll(ctx, nil, fds[:], max(0, time.Duration(tv.Nano())-time.Since(start)), nil)
-		switch {
-		case perr != nil:
-			c.r1 = left
-			return perr
-		case n == 0 && c.trap == unix.SYS_CONNECT:
-			return unix.EINPROGRESS
-		case n == 0:
-			return unix.EAGAIN
 		}
 	}
 }
