@@ -101,7 +101,7 @@ func (c *caller) note(ctx context.Context, m *Message) error {
 func (c *caller) send(ctx context.Context, req, rep *Message, flags uint32) (slot int, err error) {
 	objects := req.Objects
 	req.Objects = nil
-	if !c.r.enter() {
+	if c.r.dead.Load() || !c.r.enter() {
 		closeObjects(objects)
 		return 0, c.r.err
 	}

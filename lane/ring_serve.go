@@ -173,6 +173,10 @@ func (s *server) serveAll(r *Request) {
 
 // serveNotes handles notes one after the other.
 func (s *server) serveNotes(h Handler) {
+	if !s.r.enter() {
+		return // cannot be: the first note holds the ring
+	}
+	defer s.r.leave()
 	s.mu.Lock()
 	for len(s.notes) > 0 {
 		r := s.notes[0]
@@ -475,6 +479,10 @@ func (s *server) handle(h Handler, o ServeOptions) {
 
 // receive is Lane.Recv over a ring.
 func (s *server) receive(ctx context.Context) (*Request, error) {
+	if !s.r.enter() {
+		return nil, s.r.err
+	}
+	defer s.r.leave()
 	for {
 		s.mu.Lock()
 		r := s.takeLocked()
