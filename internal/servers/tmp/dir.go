@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sort"
+	"strings"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
@@ -17,12 +18,12 @@ type dir struct {
 	inode
 	parent  *dir // nil for the root and for a removed directory
 	entries map[string]*entry
-	// order holds the entries by cookie; removed ones stay as nil nodes until
+	// order holds the entries by cookie; removed ones stay, without a node, until
 	// they are half of it.
 	order   []*entry
 	removed int
-	last    uint64
-	dead    bool // rmdir has been here
+	last    uint64 // cookie given out
+	dead    bool   // rmdir has been here
 }
 
 type entry struct {
@@ -31,6 +32,7 @@ type entry struct {
 	cookie uint64
 }
 
+// Stat returns the attributes.
 func (d *dir) Stat(context.Context) (vfs.Attr, error) {
 	a := d.attr()
 	d.fs.names.RLock()
@@ -39,88 +41,141 @@ func (d *dir) Stat(context.Context) (vfs.Attr, error) {
 	return a, nil
 }
 
+// SetAttr changes attributes.
+func (d *dir) SetAttr(_ context.Context, s vfs.SetAttr) error { return d.change(&s) }
+
 // Lookup finds a name.
 func (d *dir) Lookup(_ context.Context, name string) (vfs.Node, error) {
 	d.fs.names.RLock()
-	defer d.fs.names.RUnlock()
-	if e := d.entries[name]; e != nil {
-		return e.node, nil
+	e := d.entries[name]
+	if e == nil {
+		d.fs.names.RUnlock()
+		return nil, syscall.ENOENT
 	}
-	return nil, syscall.ENOENT
+	n := e.node
+	d.fs.names.RUnlock()
+	return n, nil
 }
 
-// add enters a name. fs.names is held.
-func (d *dir) add(name string, n node) {
+// free is nil when name can be made. fs.names is held.
+func (d *dir) free(name string) error {
+	switch {
+	case len(name) > nameMax:
+		return syscall.ENAMETOOLONG
+	case d.dead:
+		return syscall.ENOENT
+	case d.entries[name] != nil:
+		return syscall.EEXIST
+	}
+	return nil
+}
+
+// put enters a name for a node whose links are counted already. fs.names is
+// held.
+func (d *dir) put(name string, n node) {
 	d.last++
+	name = strings.Clone(name) // not the path it was cut from
 	e := &entry{name: name, node: n, cookie: d.last}
+	if d.entries == nil {
+		d.entries = map[string]*entry{}
+	}
 	d.entries[name] = e
 	d.order = append(d.order, e)
-	n.common().nlink++
-	if r, ok := n.(*regular); ok {
-		r.named = true
-	}
-	if c, ok := n.(*dir); ok {
-		c.parent = d
-		c.nlink = 2 // itself and its "."; the name counts as one of them
-		d.nlink++
-	}
-	d.touched()
+	d.adopt(n)
 }
 
-// drop removes a name. fs.names is held.
-func (d *dir) drop(e *entry) {
+// adopt makes d the parent of n, if that is a directory.
+func (d *dir) adopt(n node) {
+	if c, ok := n.(*dir); ok {
+		c.parent = d
+		d.nlink.Add(1)
+	}
+}
+
+// leave is the opposite of adopt.
+func (d *dir) leave(n node) {
+	if _, ok := n.(*dir); ok {
+		d.nlink.Add(^uint32(0))
+	}
+}
+
+// take removes an entry; its node's links are as they were. fs.names is held.
+func (d *dir) take(e *entry) {
 	delete(d.entries, e.name)
-	n := e.node
+	d.leave(e.node)
 	e.node = nil
 	d.removed++
 	if d.removed > 32 && d.removed > len(d.order)/2 {
 		d.order = slices.DeleteFunc(d.order, func(e *entry) bool { return e.node == nil })
 		d.removed = 0
 	}
-	i := n.common()
-	i.nlink--
-	if c, ok := n.(*dir); ok {
-		c.nlink = 0
-		c.parent = nil
-		d.nlink--
-	}
-	i.mu.Lock()
-	i.ctime = now()
-	i.mu.Unlock()
-	if i.nlink == 0 {
-		d.fs.files.Add(-1)
-		if r, ok := n.(*regular); ok {
-			r.unused()
-		}
-	}
-	d.touched()
 }
 
-func (d *dir) touched() {
-	d.mu.Lock()
-	d.modified()
-	d.mu.Unlock()
+// unlinked counts a lost name of n. fs.names is held.
+func (d *dir) unlinked(n node) {
+	i := n.common()
+	if c, ok := n.(*dir); ok {
+		c.dead, c.parent = true, nil
+		c.nlink.Store(0)
+	} else {
+		i.nlink.Add(^uint32(0))
+	}
+	i.changed()
+	if i.nlink.Load() > 0 {
+		return
+	}
+	d.fs.files.Add(-1)
+	if r, ok := n.(*regular); ok {
+		r.unused()
+	}
 }
 
 // Make makes a file of any kind.
 func (d *dir) Make(_ context.Context, name string, o vfs.MakeOptions) (vfs.Node, error) {
+	return d.make(name, &o, nil)
+}
+
+// MakeOpen makes a regular file and opens it.
+func (d *dir) MakeOpen(_ context.Context, name string, o vfs.MakeOptions, flags int) (vfs.Node, vfs.File, error) {
+	o.Mode = o.Mode&0o7777 | unix.S_IFREG
+	f := &file{noatime: flags&unix.O_NOATIME != 0}
+	n, err := d.make(name, &o, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	return n, f, nil
+}
+
+// make makes a file; f, if not nil, becomes the first one to have it open.
+func (d *dir) make(name string, o *vfs.MakeOptions, f *file) (vfs.Node, error) {
 	d.fs.names.Lock()
 	defer d.fs.names.Unlock()
-	if d.dead {
-		return nil, syscall.ENOENT
-	}
-	if d.entries[name] != nil {
-		return nil, syscall.EEXIST
+	if err := d.free(name); err != nil {
+		return nil, err
 	}
 	n := d.fs.newNode(o)
-	d.add(name, n)
+	if n.common().kind == unix.S_IFDIR {
+		n.common().nlink.Store(2)
+	} else {
+		n.common().nlink.Store(1)
+	}
+	if f != nil {
+		f.r = n.(*regular)
+		f.r.opens = 1
+	}
+	d.put(name, n)
+	d.fs.files.Add(1)
+	d.modified()
 	return n, nil
 }
 
-// Tmpfile makes a regular file without a name.
+// Tmpfile makes a regular file without a name. It lasts until the last open file
+// of it is closed.
 func (d *dir) Tmpfile(_ context.Context, o vfs.MakeOptions) (vfs.Node, error) {
 	o.Mode = o.Mode&0o7777 | unix.S_IFREG
-	return d.fs.newNode(o), nil
+	n := d.fs.newNode(&o).(*regular)
+	n.linkable = true
+	return n, nil
 }
 
 // Link adds a name for a file of this FS that is no directory.
@@ -134,17 +189,19 @@ func (d *dir) Link(_ context.Context, target vfs.Node, name string) error {
 	}
 	d.fs.names.Lock()
 	defer d.fs.names.Unlock()
-	if d.dead {
+	if err := d.free(name); err != nil {
+		return err
+	}
+	if n.common().nlink.Load() > 0 {
+		n.common().nlink.Add(1)
+	} else if r, ok := n.(*regular); !ok || !r.firstName() {
 		return syscall.ENOENT
+	} else {
+		d.fs.files.Add(1)
 	}
-	if d.entries[name] != nil {
-		return syscall.EEXIST
-	}
-	d.add(name, n)
-	i := n.common()
-	i.mu.Lock()
-	i.ctime = now()
-	i.mu.Unlock()
+	d.put(name, n)
+	d.modified()
+	n.common().changed()
 	return nil
 }
 
@@ -156,7 +213,19 @@ func (d *dir) Remove(_ context.Context, name string, isDir bool) error {
 	if e == nil {
 		return syscall.ENOENT
 	}
-	c, ok := e.node.(*dir)
+	if err := removable(e.node, isDir); err != nil {
+		return err
+	}
+	n := e.node
+	d.take(e)
+	d.modified()
+	d.unlinked(n)
+	return nil
+}
+
+// removable is nil when n may lose its name to rmdir (isDir) or unlink.
+func removable(n node, isDir bool) error {
+	c, ok := n.(*dir)
 	switch {
 	case isDir && !ok:
 		return syscall.ENOTDIR
@@ -165,111 +234,21 @@ func (d *dir) Remove(_ context.Context, name string, isDir bool) error {
 	case ok && len(c.entries) > 0:
 		return syscall.ENOTEMPTY
 	}
-	if ok {
-		c.dead = true
-	}
-	d.drop(e)
 	return nil
-}
-
-// Rename moves a name, replaces what is there, or exchanges the two.
-func (d *dir) Rename(_ context.Context, name string, to vfs.Dir, toName string, flags uint) error {
-	t, ok := to.(*dir)
-	if !ok || t.fs != d.fs {
-		return syscall.EXDEV
-	}
-	if flags&^(unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE) != 0 || flags == unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE {
-		return syscall.EINVAL
-	}
-	d.fs.names.Lock()
-	defer d.fs.names.Unlock()
-	from := d.entries[name]
-	if from == nil || t.dead {
-		return syscall.ENOENT
-	}
-	over := t.entries[toName]
-	if over != nil && flags == unix.RENAME_NOREPLACE {
-		return syscall.EEXIST
-	}
-	if over == nil && flags == unix.RENAME_EXCHANGE {
-		return syscall.ENOENT
-	}
-	if over != nil && over.node == from.node {
-		return nil
-	}
-	moved, isDir := from.node.(*dir)
-	if isDir && t.isBelow(moved) {
-		return syscall.EINVAL
-	}
-	if flags == unix.RENAME_EXCHANGE {
-		if other, ok := over.node.(*dir); ok && d.isBelow(other) {
-			return syscall.EINVAL
-		}
-		a, b := from.node, over.node
-		a.common().nlink++
-		b.common().nlink++
-		d.drop(from)
-		t.drop(over)
-		d.add(name, b)
-		t.add(toName, a)
-		a.common().nlink--
-		b.common().nlink--
-		restoreLinks(a)
-		restoreLinks(b)
-		return nil
-	}
-	if over != nil {
-		c, overDir := over.node.(*dir)
-		switch {
-		case isDir && !overDir:
-			return syscall.ENOTDIR
-		case !isDir && overDir:
-			return syscall.EISDIR
-		case overDir && len(c.entries) > 0:
-			return syscall.ENOTEMPTY
-		}
-		if overDir {
-			c.dead = true
-		}
-		t.drop(over)
-	}
-	n := from.node
-	n.common().nlink++ // so that the move is no moment without a name
-	d.drop(from)
-	t.add(toName, n)
-	n.common().nlink--
-	restoreLinks(n)
-	return nil
-}
-
-// restoreLinks counts a moved directory's links again: its children stayed.
-func restoreLinks(n node) {
-	c, ok := n.(*dir)
-	if !ok {
-		return
-	}
-	c.nlink = 2
-	for _, e := range c.entries {
-		if _, ok := e.node.(*dir); ok {
-			c.nlink++
-		}
-	}
-}
-
-// isBelow reports whether d is top or below it. fs.names is held.
-func (d *dir) isBelow(top *dir) bool {
-	for ; d != nil; d = d.parent {
-		if d == top {
-			return true
-		}
-	}
-	return false
 }
 
 // Open opens the directory for reading.
-func (d *dir) Open(context.Context, int) (vfs.File, error) { return &openDir{d}, nil }
+func (d *dir) Open(_ context.Context, flags int) (vfs.File, error) {
+	if flags&unix.O_ACCMODE != unix.O_RDONLY {
+		return nil, syscall.EISDIR
+	}
+	return &openDir{d, flags&unix.O_NOATIME != 0}, nil
+}
 
-type openDir struct{ d *dir }
+type openDir struct {
+	d       *dir
+	noatime bool
+}
 
 func (o *openDir) Node() vfs.Node                   { return o.d }
 func (o *openDir) Close() error                     { return nil }
@@ -277,29 +256,27 @@ func (o *openDir) Sync(context.Context, bool) error { return nil }
 
 // ReadDir lists entries in the order in which they were made.
 func (o *openDir) ReadDir(_ context.Context, cookie uint64, limit int) ([]vfs.Dirent, error) {
+	if cookie < firstCookie && !o.noatime {
+		o.d.accessed()
+	}
 	d := o.d
 	d.fs.names.RLock()
 	defer d.fs.names.RUnlock()
-	i := sort.Search(len(d.order), func(i int) bool { return d.order[i].cookie > cookie-1 && d.order[i].cookie >= cookie })
-	if cookie < firstCookie {
-		i = 0
+	at := sort.Search(len(d.order), func(i int) bool { return d.order[i].cookie >= cookie })
+	left := d.order[at:]
+	if len(left) == 0 || limit <= 0 {
+		return nil, nil
 	}
-	var out []vfs.Dirent
-	for ; i < len(d.order) && len(out) < limit; i++ {
-		e := d.order[i]
+	out := make([]vfs.Dirent, 0, min(limit, len(left)))
+	for _, e := range left {
 		if e.node == nil {
 			continue
 		}
-		if out == nil {
-			out = make([]vfs.Dirent, 0, min(limit, len(d.order)-i))
-		}
 		n := e.node.common()
 		out = append(out, vfs.Dirent{Name: e.name, Ino: n.ino, Type: n.kind, Next: e.cookie + 1})
-	}
-	if cookie < firstCookie {
-		d.mu.Lock()
-		d.accessed()
-		d.mu.Unlock()
+		if len(out) == limit {
+			break
+		}
 	}
 	return out, nil
 }

@@ -2,45 +2,68 @@ package tmp
 
 import (
 	"context"
+	"sync"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
 
-// regular is a regular file. mu guards data, too.
+// regular is a regular file.
 type regular struct {
 	inode
-	data  data
-	seals uint32 // F_SEAL_ bits (memfd)
-	opens int
-	named bool // had a name once; under fs.names
+
+	io       sync.RWMutex // guards the rest
+	data     data
+	seals    uint32 // F_SEAL_ bits; F_SEAL_SEAL for what memfd_create did not make
+	opens    int
+	linkable bool // made without a name, and has had none
 }
 
 // unused frees the contents of a file that has neither names nor open files.
-// (Mappings keep the host's memory file by themselves. An O_PATH descriptor does
-// not keep a removed file's contents.) fs.names is held, at least for reading.
+// Mappings keep the host's memory file by themselves.
 func (r *regular) unused() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.nlink == 0 && r.opens == 0 && r.named {
+	r.io.Lock()
+	if r.nlink.Load() == 0 && r.opens == 0 {
 		r.data.free()
 	}
+	r.io.Unlock()
+}
+
+// firstName counts the first name of a file made without one, and is false for
+// any other, or if its contents are gone. fs.names is held.
+func (r *regular) firstName() bool {
+	r.io.Lock()
+	defer r.io.Unlock()
+	if !r.linkable || r.data.gone {
+		return false
+	}
+	r.linkable = false
+	r.nlink.Store(1)
+	return true
 }
 
 // Stat returns the attributes.
 func (r *regular) Stat(context.Context) (vfs.Attr, error) {
 	a := r.attr()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.io.RLock()
 	a.Size, a.Blocks = r.data.size, r.data.blocks()
+	r.io.RUnlock()
 	return a, nil
 }
 
 // SetAttr changes attributes and size.
 func (r *regular) SetAttr(_ context.Context, s vfs.SetAttr) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.io.Lock()
+	defer r.io.Unlock()
+	if s.Valid&vfs.SetMode != 0 && r.seals&unix.F_SEAL_EXEC != 0 {
+		r.mu.Lock()
+		changes := (r.mode^s.Mode)&0o111 != 0
+		r.mu.Unlock()
+		if changes {
+			return syscall.EPERM
+		}
+	}
 	if s.Valid&vfs.SetSize != 0 {
 		if s.Size < r.data.size && r.seals&unix.F_SEAL_SHRINK != 0 || s.Size > r.data.size && r.seals&unix.F_SEAL_GROW != 0 {
 			return syscall.EPERM
@@ -48,73 +71,74 @@ func (r *regular) SetAttr(_ context.Context, s vfs.SetAttr) error {
 		if err := r.data.truncate(s.Size); err != nil {
 			return err
 		}
-		r.modified()
 	}
-	r.setAttr(&s)
+	r.set(&s)
 	return nil
 }
 
-// Open opens the file.
-func (r *regular) Open(context.Context, int) (vfs.File, error) {
-	r.opened()
-	return &file{r}, nil
-}
-
-func (r *regular) opened() {
-	r.mu.Lock()
+// Open opens the file; ESTALE when its contents are gone.
+func (r *regular) Open(_ context.Context, flags int) (vfs.File, error) {
+	r.io.Lock()
+	defer r.io.Unlock()
+	if r.data.gone {
+		return nil, syscall.ESTALE
+	}
 	r.opens++
-	r.mu.Unlock()
+	return &file{r: r, noatime: flags&unix.O_NOATIME != 0}, nil
 }
 
-type file struct{ r *regular }
+// file is an open regular file.
+type file struct {
+	r       *regular
+	noatime bool
+}
 
 func (f *file) Node() vfs.Node                   { return f.r }
 func (f *file) Sync(context.Context, bool) error { return nil }
 
 func (f *file) Close() error {
-	f.r.fs.names.RLock()
-	defer f.r.fs.names.RUnlock()
-	f.r.mu.Lock()
+	f.r.io.Lock()
 	f.r.opens--
-	f.r.mu.Unlock()
-	f.r.unused()
+	if f.r.opens == 0 && f.r.nlink.Load() == 0 {
+		f.r.data.free()
+	}
+	f.r.io.Unlock()
 	return nil
 }
 
 func (f *file) Read(_ context.Context, p []byte, off int64) (int, error) {
 	r := f.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.accessed()
-	return r.data.readAt(p, off)
+	r.io.RLock()
+	n, err := r.data.readAt(p, off)
+	r.io.RUnlock()
+	if !f.noatime {
+		r.accessed()
+	}
+	return n, err
 }
 
 func (f *file) Write(_ context.Context, p []byte, off int64) (int, error) {
-	r := f.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.write(p, off)
+	f.r.io.Lock()
+	defer f.r.io.Unlock()
+	return f.r.write(p, off)
 }
 
 func (f *file) Append(_ context.Context, p []byte) (int, int64, error) {
-	r := f.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	off := r.data.size
-	n, err := r.write(p, off)
+	f.r.io.Lock()
+	defer f.r.io.Unlock()
+	off := f.r.data.size
+	n, err := f.r.write(p, off)
 	return n, off + int64(n), err
 }
 
-// write writes within the seals. r.mu is held.
+// write writes within the seals. io is held.
 func (r *regular) write(p []byte, off int64) (int, error) {
-	if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-		return 0, syscall.EPERM
+	if len(p) == 0 {
+		return 0, nil
 	}
-	if end := off + int64(len(p)); end > r.data.size && r.seals&unix.F_SEAL_GROW != 0 {
-		if off >= r.data.size {
-			return 0, syscall.EPERM
-		}
-		p = p[:r.data.size-off]
+	if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 ||
+		r.seals&unix.F_SEAL_GROW != 0 && int64(len(p)) > r.data.size-off {
+		return 0, syscall.EPERM
 	}
 	n, err := r.data.writeAt(p, off)
 	if n > 0 {
@@ -123,79 +147,27 @@ func (r *regular) write(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+// SeekData finds data or a hole.
 func (f *file) SeekData(_ context.Context, off int64, hole bool) (int64, error) {
-	f.r.mu.Lock()
-	defer f.r.mu.Unlock()
+	f.r.io.Lock() // a memory file's own offset is used
+	defer f.r.io.Unlock()
 	return f.r.data.seek(off, hole)
-}
-
-// Allocate is fallocate(2); collapsing and inserting ranges is not offered, as
-// on Linux's tmpfs.
-func (f *file) Allocate(_ context.Context, mode uint32, off, length int64) error {
-	r := f.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if mode&^(unix.FALLOC_FL_KEEP_SIZE|unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_ZERO_RANGE) != 0 {
-		return syscall.EOPNOTSUPP
-	}
-	end := off + length
-	if off < 0 || length <= 0 || end < 0 {
-		return syscall.EINVAL
-	}
-	if end > maxSize {
-		return syscall.EFBIG
-	}
-	if mode&unix.FALLOC_FL_PUNCH_HOLE != 0 {
-		if mode&unix.FALLOC_FL_KEEP_SIZE == 0 || mode&unix.FALLOC_FL_ZERO_RANGE != 0 {
-			return syscall.EOPNOTSUPP
-		}
-		if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-			return syscall.EPERM
-		}
-		r.modified()
-		return r.data.zero(off, end, true)
-	}
-	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && end > r.data.size && r.seals&unix.F_SEAL_GROW != 0 {
-		return syscall.EPERM
-	}
-	if mode&unix.FALLOC_FL_ZERO_RANGE != 0 {
-		if err := r.data.zero(off, end, false); err != nil {
-			return err
-		}
-	}
-	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 || r.data.isFD {
-		if err := r.data.allocate(off, end); err != nil {
-			return err
-		}
-	}
-	if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && end > r.data.size {
-		if err := r.data.truncate(end); err != nil {
-			return err
-		}
-	}
-	r.modified()
-	return nil
 }
 
 // Map moves the bytes into a memory file and returns it: one that can be written
 // only to who may.
 func (f *file) Map(_ context.Context, prot int, shared bool) (vfs.Mapping, error) {
 	r := f.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if err := r.data.toFD(); err != nil {
+	r.io.Lock()
+	defer r.io.Unlock()
+	writes := shared && prot&unix.PROT_WRITE != 0
+	if writes && r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
+		return vfs.Mapping{}, syscall.EPERM
+	}
+	if err := r.data.toObject(); err != nil {
 		return vfs.Mapping{}, err
 	}
-	var fd int
-	var err error
-	if shared && prot&unix.PROT_WRITE != 0 {
-		if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-			return vfs.Mapping{}, syscall.EPERM
-		}
-		fd, err = unix.FcntlInt(uintptr(r.data.fd), unix.F_DUPFD_CLOEXEC, 0)
-	} else {
-		fd, err = r.data.reader()
-	}
+	fd, err := r.data.object.share(writes)
 	if err != nil {
 		return vfs.Mapping{}, err
 	}
