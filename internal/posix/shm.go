@@ -92,7 +92,7 @@ func (o *ipcOwner) set(b []byte) {
 // shmTable are the segments of a box. mu is a leaf.
 type shmTable struct {
 	mu   sync.Mutex
-	last int
+	next int // id
 	segs map[int]*shmSegment
 }
 
@@ -148,15 +148,15 @@ func sysShmget(t *Task, a *Args) (uint64, error) {
 		f.Close()
 		return 0, err
 	}
-	s.last++
 	g := &shmSegment{
-		ipcOwner: newIPCOwner(c, key, flags), id: s.last, size: int(size), file: f,
+		ipcOwner: newIPCOwner(c, key, flags), id: s.next, size: int(size), file: f,
 		ctime: time.Now().Unix(), creator: t.proc.pid,
 	}
 	if s.segs == nil {
 		s.segs = map[int]*shmSegment{}
 	}
 	s.segs[g.id] = g
+	s.next++
 	return uint64(g.id), nil
 }
 
@@ -320,7 +320,7 @@ func (s *shmTable) control(c *Creds, id, cmd int, in []byte) (out []byte, ret ui
 		for i, v := range []uint64{shmMax, 1, shmMany, shmMany, shmMax / 4096} {
 			binary.LittleEndian.PutUint64(out[8*i:], v)
 		}
-		return out, uint64(s.last), nil
+		return out, uint64(max(0, s.next-1)), nil
 	case shmInfo:
 		out = make([]byte, 48)
 		pages := 0
@@ -329,7 +329,7 @@ func (s *shmTable) control(c *Creds, id, cmd int, in []byte) (out []byte, ret ui
 		}
 		binary.LittleEndian.PutUint32(out, uint32(len(s.segs)))
 		binary.LittleEndian.PutUint64(out[8:], uint64(pages))
-		return out, uint64(s.last), nil
+		return out, uint64(max(0, s.next-1)), nil
 	}
 	g := s.segs[id]
 	if g == nil {

@@ -15,7 +15,6 @@ int main(void)
 	struct shmid_ds d;
 	P(shmget(k, 100, 0));
 	int id = shmget(k, 100, IPC_CREAT | IPC_EXCL | 0600);
-	P(id);
 	P(shmget(k, 100, IPC_CREAT | IPC_EXCL | 0600));
 	P(shmget(k, 50, 0) == id);
 	P(shmget(k, 5000, 0));
