@@ -42,7 +42,8 @@ func NewCreds(uid, gid uint32, groups []uint32) *Creds {
 	}
 }
 
-// Start runs a program as a child of process 1, in a session of its own.
+// Start runs a program as a child of process 1, in a group of its own, and in a
+// session of its own when one of the files is a terminal.
 func (k *Kernel) Start(s StartSpec) (*Process, error) {
 	t := &Task{k: k, wake: make(chan struct{}, 1), ctx: &taskContext{}}
 	t.creds.Store(s.Creds)
@@ -87,12 +88,19 @@ func (k *Kernel) start(t *Task, s StartSpec) (*Process, error) {
 func (t *Task) prepare(s StartSpec) (*program, error) {
 	t.k.mu.Lock()
 	t.proc.newSession()
+	login := false
 	for _, f := range s.Files {
 		// As a login does: the terminal that was given is the session's.
 		if tty, ok := f.File.(vfs.Terminal); ok && !tty.IsMaster() && tty.Line().Session() == 0 {
 			t.proc.group.session.takeTerminal(tty.Line(), t.proc.pid)
+			login = true
 			break
 		}
+	}
+	if !login {
+		// A session's leader would make a controlling terminal of the first one
+		// that it opens, and end with it.
+		t.proc.group.session = t.k.init.group.session
 	}
 	t.k.mu.Unlock()
 	fs, err := t.k.newFSContext(t, s.Dir)
