@@ -2,7 +2,7 @@
 # A program that opens a terminal does not get it as the controlling one unless
 # it leads a session, and does not end with it.
 # needs: python3
-import os, sys
+import os
 
 
 def open_pair(flags):
@@ -30,8 +30,9 @@ def controlling():
 
 
 print("leads a session:", os.getsid(0) == os.getpid())
+before = controlling()
 master, slave = open_pair(0)
-print(controlling())
+print("as before:", controlling() == before)
 os.close(master)
 os.close(slave)
 print("still here", flush=True)
