@@ -123,7 +123,11 @@ func spinWhile(addr *uint32, v uint32, n uint32) uint32
 // give hands the slot to the stub with an operation.
 func (s *slot) give(op uint32) {
 	s.op = op
-	atomic.StoreUint32(&s.state, stateRun)
+	// Not over the state of a thread that has died meanwhile: await would wait
+	// for it for ever.
+	if !atomic.CompareAndSwapUint32(&s.state, stateTrap, stateRun) {
+		return
+	}
 	if atomic.LoadUint32(&s.stubSleeps) != 0 {
 		futexWake(&s.state)
 	}
