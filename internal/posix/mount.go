@@ -18,10 +18,10 @@ import (
 
 // mountTable is the tree of mounts of a box.
 type mountTable struct {
-	root   *dentry
-	recent recentDentries
-	fifos  pipe.FIFOs
-	locks  lockTable
+	root    *dentry
+	recent  recentDentries
+	fifos   pipe.FIFOs
+	locks   lockTable
 	watches watchers
 
 	mu   sync.RWMutex // guards the rest, and changes of overlays
@@ -120,7 +120,7 @@ func (t *mountTable) add(ctx context.Context, s MountSpec) error {
 	t.last++
 	m := &mount{
 		table: t,
-		id: t.last, fs: s.FS, path: path.Clean("/" + s.Path), over: newOverlay(),
+		id:    t.last, fs: s.FS, path: path.Clean("/" + s.Path), over: newOverlay(),
 		readOnly: s.ReadOnly, source: s.Source, kind: s.Type,
 	}
 	m.root = newDentry(m, node, nil, "")
