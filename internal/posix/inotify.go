@@ -19,6 +19,7 @@ var inotifyCalls = calls{
 	unix.SYS_INOTIFY_ADD_WATCH: {fn: sysInotifyAddWatch, blocks: interruptible},
 	unix.SYS_INOTIFY_RM_WATCH:  {fn: sysInotifyRmWatch},
 	unix.SYS_FANOTIFY_INIT:     {fn: sysNotPermitted},
+	unix.SYS_FANOTIFY_MARK:     {fn: sysFanotifyMark},
 }
 
 // maxInstances is how many a box may have (fs.inotify.max_user_instances).
@@ -121,4 +122,14 @@ func sysInotifyRmWatch(t *Task, a *Args) (uint64, error) {
 	}
 	defer d.release()
 	return 0, f.Remove(int32(a.Int(1)))
+}
+
+// sysFanotifyMark finds no descriptor that it could be about.
+func sysFanotifyMark(t *Task, a *Args) (uint64, error) {
+	d, err := t.fds.get(a.Int(0))
+	if err != nil {
+		return 0, err
+	}
+	d.release()
+	return 0, syscall.EINVAL
 }

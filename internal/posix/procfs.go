@@ -259,6 +259,9 @@ func (p *Process) procFile(t *Task, tid int, name string) ([]byte, error) {
 		return []byte("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"), nil
 	}
 	if n, ok := strings.CutPrefix(name, "net/"); ok {
+		if n == "unix" {
+			return p.k.procNetUnix(), nil
+		}
 		return procNet(n), nil
 	}
 	if t == nil {
@@ -369,8 +372,6 @@ func procNet(name string) []byte {
 	case "dev":
 		return []byte("Inter-|   Receive                                                |  Transmit\n" +
 			" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n")
-	case "unix":
-		return []byte("Num       RefCount Protocol Flags    Type St Inode Path\n")
 	case "route":
 		return []byte("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n")
 	case "arp":

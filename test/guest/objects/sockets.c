@@ -491,6 +491,50 @@ static void datagrams(void)
 	unlink("s");
 }
 
+// permissions are those of the socket's file and of the way to it.
+static void permissions(void)
+{
+	struct sockaddr_un a, in;
+	umask(022);
+	chmod(".", 0755);
+	mkdir("closed", 0700);
+	mkdir("open", 0777);
+	chmod("open", 0777);
+	int l = named(SOCK_STREAM, "srv"), l2 = named(SOCK_STREAM, "closed/srv");
+	listen(l, 5);
+	listen(l2, 5);
+	fcntl(l, F_SETFL, O_NONBLOCK);
+	socklen_t n = path(&a, "srv"), m = path(&in, "closed/srv");
+	for (int mode = 0600; mode <= 0666; mode += 022) {
+		chmod("srv", mode);
+		if (fork() == 0) {
+			if (geteuid() == 0 && setresuid(1000, 1000, 1000))
+				_exit(1);
+			int c = socket(AF_UNIX, SOCK_STREAM, 0);
+			note("mode %o", mode);
+			SHOW(connect(c, (void *)&a, n));
+			SHOW(connect(c, (void *)&in, m));
+			c = socket(AF_UNIX, SOCK_STREAM, 0);
+			SHOW(bind(c, (void *)&in, m));
+			m = path(&in, "mine");
+			SHOW(bind(c, (void *)&in, m));
+			struct ucred u;
+			m = sizeof u;
+			c = accept(l, 0, 0);
+			note("%d", c >= 0);
+			SHOW(getsockopt(c, SOL_SOCKET, SO_PEERCRED, &u, &m));
+			note("%d %d", u.pid == getpid(), u.uid);
+			_exit(0);
+		}
+		wait(0);
+	}
+	unlink("srv");
+	unlink("mine");
+	unlink("closed/srv");
+	rmdir("closed");
+	rmdir("open");
+}
+
 int main(int argc, char **argv)
 {
 	char *dir = enter(argv[1]);
@@ -502,6 +546,7 @@ int main(int argc, char **argv)
 	options();
 	pipes();
 	datagrams();
+	permissions();
 	chdir("/");
 	SHOW(rmdir(dir));
 	return 0;
