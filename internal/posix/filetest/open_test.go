@@ -195,7 +195,7 @@ func fcntl(g *guest) {
 		g.err(fmt.Sprintf("F_SETFL %#o", flags), err)
 		get(unix.F_GETFL)
 	}
-	for _, cmd := range []int{unix.F_GETOWN, unix.F_GETSIG, unix.F_GETLEASE, unix.F_GETPIPE_SZ, unix.F_GET_SEALS, 9999, unix.F_NOTIFY + 1000} {
+	for _, cmd := range []int{unix.F_GETOWN, unix.F_GETSIG, unix.F_GETLEASE, unix.F_GETPIPE_SZ, 9999, unix.F_NOTIFY + 1000} {
 		get(cmd)
 	}
 	for _, v := range []int{64, 0, 65, -1} {
