@@ -24,10 +24,11 @@ type Config struct {
 	Grace time.Duration
 	// Causes are the errors for the causes at this end.
 	Causes Causes
-	// Protocol and Version must be equal at both ends of a connection that is
-	// dialled; "" and 0 when the protocol is settled otherwise.
-	Protocol string
-	Version  uint32
+	// Protocol must be equal at both ends of a connection that is dialled; "" when
+	// it is settled otherwise. Each end speaks the versions from Oldest (Version
+	// when 0) to Version; the newest that both speak is used ([Lane.Version]).
+	Protocol        string
+	Version, Oldest uint32
 	// Name appears in listings of pending operations.
 	Name string
 
@@ -44,6 +45,9 @@ func (c Config) withDefaults() Config {
 		c.Arena = 16 << 20
 	}
 	c.Arena = min((c.Arena+arenaUnit-1)&^(arenaUnit-1), MaxArena)
+	if c.Oldest == 0 || c.Oldest > c.Version {
+		c.Oldest = c.Version
+	}
 	if c.Grace <= 0 {
 		c.Grace = time.Second
 	}

@@ -83,6 +83,9 @@ func importLane(sock, memfd int) (*Lane, error) {
 		fds: [2]int{sock, memfd}}, nil
 }
 
+// Version returns the protocol's version that both ends speak.
+func (l *Lane) Version() uint32 { return l.cfg.Version }
+
 // SetCauses changes the errors that this end uses for the causes. It is called
 // before the end is first used: for an end that came over another lane.
 func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
@@ -90,6 +93,7 @@ func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
 // inherit gives a received lane the settings of the one that it came over.
 func (l *Lane) inherit(from *Config) {
 	l.cfg.Grace, l.cfg.Causes, l.cfg.steps = from.Grace, from.Causes, from.steps
+	l.cfg.Protocol, l.cfg.Version, l.cfg.Oldest = from.Protocol, from.Version, from.Oldest
 }
 
 // bind decides the transport of an end that is used for the first time.

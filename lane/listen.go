@@ -153,10 +153,26 @@ func (l *Listener) Serve(ctx context.Context, h Handler, o ServeOptions, connect
 // Dial connects to a Listener's path.
 func Dial(ctx context.Context, path string, cfg Config) (*Lane, error) {
 	cfg = cfg.withDefaults()
+	l, err := dial(ctx, path, cfg)
+	var older *otherVersion
+	if errors.As(err, &older) && older.version < cfg.Version && older.version >= cfg.Oldest {
+		cfg.Version = older.version
+		l, err = dial(ctx, path, cfg)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("lane: %s: %w", path, err)
+	}
+	return l, nil
+}
+
+func dial(ctx context.Context, path string, cfg Config) (*Lane, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unixpacket", path)
 	if err != nil {
-		return nil, fmt.Errorf("lane: %w", err)
+		return nil, err
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
@@ -168,16 +184,22 @@ func Dial(ctx context.Context, path string, cfg Config) (*Lane, error) {
 	defer unix.Close(memfd)
 	u := conn.(*net.UnixConn)
 	if _, _, err = u.WriteMsgUnix(greeting(ringVersion, &cfg, cfg.Protocol), unix.UnixRights(memfd), nil); err == nil {
-		err = readAnswer(u, &cfg)
+		err = readAnswer(u)
 	}
 	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, fmt.Errorf("lane: %s: %w", path, err)
+		return nil, err
 	}
 	return laneOf(u, cfg, 0, memfd, lay)
 }
+
+// otherVersion is a server's refusal of a version, with its own.
+type otherVersion struct {
+	version uint32
+	text    string
+}
+
+func (e *otherVersion) Error() string { return ErrVersion.Error() + ": " + e.text }
+func (e *otherVersion) Unwrap() error { return ErrVersion }
 
 func greeting(word uint32, cfg *Config, text string) []byte {
 	p := make([]byte, 0, greetHeader+len(text))
@@ -195,18 +217,18 @@ func parseGreeting(p []byte) (word, version uint32, text string, ok bool) {
 	return binary.LittleEndian.Uint32(p[8:]), binary.LittleEndian.Uint32(p[12:]), string(p[greetHeader:]), true
 }
 
-func readAnswer(u *net.UnixConn, cfg *Config) error {
+func readAnswer(u *net.UnixConn) error {
 	p := make([]byte, 512)
 	n, err := u.Read(p)
 	if err != nil {
 		return err
 	}
-	status, _, text, ok := parseGreeting(p[:n])
+	status, version, text, ok := parseGreeting(p[:n])
 	switch {
 	case !ok:
 		return ErrProtocol
 	case status != answerYes:
-		return fmt.Errorf("%w: %s", ErrVersion, text)
+		return &otherVersion{version, text}
 	}
 	return nil
 }
@@ -236,7 +258,7 @@ func greet(conn *net.UnixConn, cfg Config) (*Lane, error) {
 		err = fmt.Errorf("%w: this server speaks lane format %d, not %d", ErrVersion, ringVersion, format)
 	case protocol != cfg.Protocol:
 		err = fmt.Errorf("%w: this server speaks protocol %q, not %q", ErrVersion, cfg.Protocol, protocol)
-	case version != cfg.Version:
+	case version < cfg.Oldest || version > cfg.Version:
 		err = fmt.Errorf("%w: this server speaks version %d of %q, not %d", ErrVersion, cfg.Version, protocol, version)
 	default:
 		lay, err = readLayout(fds[0])
@@ -249,6 +271,7 @@ func greet(conn *net.UnixConn, cfg Config) (*Lane, error) {
 		conn.Write(greeting(answerNo, &cfg, err.Error()))
 		return nil, err
 	}
+	cfg.Version = version
 	if _, err := conn.Write(greeting(answerYes, &cfg, "")); err != nil {
 		return nil, err
 	}
