@@ -2,7 +2,6 @@ package posix
 
 import (
 	"bytes"
-	"encoding/binary"
 	"syscall"
 
 	"github.com/hati-os/hati/internal/loader"
@@ -50,42 +49,6 @@ func (t *Task) execve(dirfd int, nameAt, argvAt, envpAt uint64, flags int) (uint
 		return 0, err
 	}
 	return 0, nil
-}
-
-// copyInStrings copies a NULL-terminated array of strings within a budget of
-// bytes, of which each pointer takes 8.
-func (t *Task) copyInStrings(at uint64, budget *uint64) ([]string, error) {
-	var list []string
-	if at == 0 {
-		return nil, nil
-	}
-	var page [512]byte
-	for {
-		n := min(len(page), int(4096-at%4096)&^7)
-		if n == 0 {
-			n = 8
-		}
-		if err := t.copyIn(at, page[:n]); err != nil {
-			return nil, err
-		}
-		for i := 0; i < n; i += 8 {
-			ptr := binary.LittleEndian.Uint64(page[i:])
-			if ptr == 0 {
-				return list, nil
-			}
-			s, err := t.copyInString(ptr, loader.MaxArgLen, syscall.E2BIG)
-			if err != nil {
-				return nil, err
-			}
-			if need := uint64(len(s) + 9); need > *budget {
-				return nil, syscall.E2BIG
-			} else {
-				*budget -= need
-			}
-			list = append(list, s)
-		}
-		at += uint64(n)
-	}
 }
 
 // become makes the task run the program. Until its other threads have ended it

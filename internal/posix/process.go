@@ -81,6 +81,7 @@ type Task struct {
 	robustList  uint64
 	rseq        rseqArea
 	buf         []byte // reused between calls; see buffer
+	lastPath    string // see copyInPath
 }
 
 // hostCall is a host call by which a system call is finished in the guest's own

@@ -67,8 +67,20 @@ func (t *Task) copyInString(addr uint64, max int, tooLong error) (string, error)
 	return "", tooLong
 }
 
-// copyInPath copies a path.
+// copyInPath copies a path. Programs name the same one several times in a row:
+// it is the same string then.
 func (t *Task) copyInPath(addr uint64) (string, error) {
+	var short [128]byte
+	b := short[:min(uint64(len(short)), 4096-addr%4096)]
+	if err := t.copyIn(addr, b); err != nil {
+		return "", err
+	}
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		if string(b[:i]) != t.lastPath {
+			t.lastPath = string(b[:i])
+		}
+		return t.lastPath, nil
+	}
 	return t.copyInString(addr, 4096, syscall.ENAMETOOLONG)
 }
 
