@@ -113,7 +113,10 @@ int main(void) {
 	say("reaped %d\n", n);
 	signal(SIGTERM, SIG_DFL);
 
-	// A session of its own, an orphaned stopped group.
+	// A session of its own, an orphaned stopped group. The pipe's end tells when
+	// all are gone.
+	close(pp[0]), close(pp[1]);
+	pipe(pp);
 	p = fork();
 	if (p == 0) {
 		show(setsid() == getpid());
@@ -134,7 +137,8 @@ int main(void) {
 		_exit(0);
 	}
 	waitpid(p, &st, 0);
-	nap(0.1);
+	close(pp[1]);
+	read(pp[0], &c, 1);
 
 	// A tty stop in an orphaned group is ignored.
 	p = fork();

@@ -5,7 +5,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
-#include <linux/futex.h>
+#define FUTEX_WAIT 0
+#define FUTEX_WAIT_PRIVATE 128
+#define FUTEX_WAIT_BITSET 9
 
 static int pp[2];
 static volatile int handled;
