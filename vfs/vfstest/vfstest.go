@@ -24,6 +24,9 @@ import (
 type Options struct {
 	// ReadOnly is a server that shows [Sample] and refuses changes with EROFS.
 	ReadOnly bool
+	// Sample is a server that shows [Sample] too, but can be changed. Only what
+	// reads is tested.
+	Sample bool
 
 	NoXattr    bool // extended attributes (EOPNOTSUPP)
 	NoLink     bool // second names of a file (EPERM)
@@ -39,10 +42,7 @@ type Options struct {
 	NoMap      bool // vfs.Mapper
 	NoShared   bool // shared mappings that can be written
 	NoDirLinks bool // link counts of directories that count subdirectories
-
-	// NoReuse: a file whose last name is gone cannot be opened anew by its node,
-	// unless it is open already.
-	NoReuse bool
+	NoOneDev   bool // one device number for all files
 
 	// UID and GID own what the suite makes; 0 means this process's.
 	UID, GID uint32
@@ -55,7 +55,7 @@ type Options struct {
 }
 
 // Run runs the suite. mk makes a new and, but for names that the server always
-// shows, empty file system (with ReadOnly: one that shows [Sample]) and cleans
+// shows, empty file system (with ReadOnly or Sample: one that shows [Sample]) and cleans
 // up with t.Cleanup. It is called often, sometimes twice in a test, to have two
 // unrelated file systems.
 func Run(t *testing.T, mk func(t *testing.T) vfs.FS, opts Options) {
@@ -69,7 +69,7 @@ func Run(t *testing.T, mk func(t *testing.T) vfs.FS, opts Options) {
 		opts.BigDir = 20000
 	}
 	cases := writable
-	if opts.ReadOnly {
+	if opts.ReadOnly || opts.Sample {
 		cases = readOnly
 	}
 	for _, c := range cases {
@@ -94,7 +94,7 @@ var readOnly = []test{
 	{"SampleReads", testSampleReads, nil},
 	{"SampleList", testSampleList, nil},
 	{"SampleIdentity", testSampleIdentity, nil},
-	{"SampleRefuses", testSampleRefuses, nil},
+	{"SampleRefuses", testSampleRefuses, func(o *Options) bool { return o.ReadOnly }},
 	{"SampleConcurrent", testSampleConcurrent, nil},
 }
 

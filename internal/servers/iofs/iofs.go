@@ -1,33 +1,39 @@
-// Package iofs serves a Go io/fs file system, read-only. It imports vfs only.
+// Package iofs serves a Go io/fs file system, read-only.
 //
 // Nodes are values, compared by path; a file's number is a hash of its path.
 // Files are read through io.ReaderAt or io.Seeker where they have one, and
 // otherwise from the start again when a read goes backwards. The names come from
-// the fs.FS as often as they are asked for.
+// the fs.FS as often as they are asked for. FIFOs, sockets and devices are
+// shown, and never opened. An fs.FS knows no contexts, so what it is asked ends
+// when it answers; a ctx that has ended before keeps it from being asked.
 //
-// Lock order: openFile.mu is a leaf.
+// The package imports vfs, devnum and golang.org/x/sys only.
+//
+// Lock order: openFile.mu and openDir.mu are leaves.
 package iofs
 
 import (
 	"context"
 	"errors"
 	"hash/fnv"
-	"io"
 	"io/fs"
 	"path"
-	"sync"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/servers/devnum"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
 
 // FS serves an fs.FS. Its methods may be called concurrently if those of the
 // fs.FS may.
-type FS struct{ fsys fs.FS }
+type FS struct {
+	fsys fs.FS
+	dev  uint64
+}
 
 // New returns a server for fsys.
-func New(fsys fs.FS) *FS { return &FS{fsys} }
+func New(fsys fs.FS) *FS { return &FS{fsys, devnum.Next()} }
 
 // Root returns the directory ".".
 func (f *FS) Root(context.Context) (vfs.Node, error) { return f.node(".") }
@@ -41,6 +47,7 @@ type (
 	dir     struct{ node }
 	file    struct{ node }
 	symlink struct{ node }
+	special struct{ node } // FIFO, socket or device
 )
 
 func (f *FS) lstat(name string) (fs.FileInfo, error) {
@@ -56,13 +63,23 @@ func (f *FS) node(name string) (vfs.Node, error) {
 		return nil, errno(err)
 	}
 	n := node{f, name}
-	switch {
-	case i.IsDir():
+	switch fileType(i.Mode()) {
+	case unix.S_IFDIR:
 		return dir{n}, nil
-	case i.Mode()&fs.ModeSymlink != 0:
+	case unix.S_IFLNK:
 		return symlink{n}, nil
+	case unix.S_IFREG:
+		return file{n}, nil
 	}
-	return file{n}, nil
+	return special{n}, nil
+}
+
+// ended is a ctx's cause, if it has ended.
+func ended(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // errno finds the errno in an fs error.
@@ -93,28 +110,65 @@ func fileType(m fs.FileMode) uint32 {
 		return unix.S_IFDIR
 	case m&fs.ModeSymlink != 0:
 		return unix.S_IFLNK
+	case m&fs.ModeNamedPipe != 0:
+		return unix.S_IFIFO
+	case m&fs.ModeSocket != 0:
+		return unix.S_IFSOCK
+	case m&fs.ModeCharDevice != 0:
+		return unix.S_IFCHR
+	case m&fs.ModeDevice != 0:
+		return unix.S_IFBLK
 	}
 	return unix.S_IFREG
 }
 
-func (n node) Stat(context.Context) (vfs.Attr, error) {
+// permissions are those bits of m; zip files and the like often say nothing,
+// which means that all may be read.
+func permissions(m fs.FileMode) uint32 {
+	p := uint32(m.Perm())
+	if p == 0 {
+		p = 0o444
+		if m.IsDir() {
+			p = 0o555
+		}
+	}
+	if m&fs.ModeSetuid != 0 {
+		p |= unix.S_ISUID
+	}
+	if m&fs.ModeSetgid != 0 {
+		p |= unix.S_ISGID
+	}
+	if m&fs.ModeSticky != 0 {
+		p |= unix.S_ISVTX
+	}
+	return p
+}
+
+// Stat returns the attributes.
+func (n node) Stat(ctx context.Context) (vfs.Attr, error) {
+	if err := ended(ctx); err != nil {
+		return vfs.Attr{}, err
+	}
 	i, err := n.fs.lstat(n.name)
 	if err != nil {
 		return vfs.Attr{}, errno(err)
 	}
-	t := syscall.NsecToTimespec(max(0, i.ModTime().Unix())*1e9 + int64(i.ModTime().Nanosecond()))
 	a := vfs.Attr{
-		Dev: 3, Ino: ino(n.name), Mode: fileType(i.Mode()) | uint32(i.Mode().Perm()), Nlink: 1, Blksize: 4096,
-		Size: i.Size(), Blocks: (i.Size() + 511) / 512, Atime: t, Mtime: t, Ctime: t, Btime: t,
+		Dev: n.fs.dev, Ino: ino(n.name), Mode: fileType(i.Mode()) | permissions(i.Mode()), Nlink: 1, Blksize: 4096,
+		Size: i.Size(), Blocks: (i.Size() + 511) / 512,
 	}
-	if i.Mode().Perm() == 0 {
-		a.Mode |= 0o444 // zip files and the like often say nothing
+	if t := i.ModTime(); !t.IsZero() { // an embed.FS has none
+		ts := syscall.Timespec{Sec: t.Unix(), Nsec: int64(t.Nanosecond())}
+		a.Atime, a.Mtime, a.Ctime, a.Btime = ts, ts, ts, ts
 	}
 	return a, nil
 }
 
 // Lookup finds a name.
-func (d dir) Lookup(_ context.Context, name string) (vfs.Node, error) {
+func (d dir) Lookup(ctx context.Context, name string) (vfs.Node, error) {
+	if err := ended(ctx); err != nil {
+		return nil, err
+	}
 	p := path.Join(d.name, name)
 	if !fs.ValidPath(p) {
 		return nil, syscall.ENOENT
@@ -122,127 +176,33 @@ func (d dir) Lookup(_ context.Context, name string) (vfs.Node, error) {
 	return d.fs.node(p)
 }
 
-func (s symlink) Readlink(context.Context) (string, error) {
+// Readlink returns the text.
+func (s symlink) Readlink(ctx context.Context) (string, error) {
+	if err := ended(ctx); err != nil {
+		return "", err
+	}
 	t, err := fs.ReadLink(s.fs.fsys, s.name)
 	return t, errno(err)
 }
 
-// Open opens a file for reading.
-func (f file) Open(_ context.Context, flags int) (vfs.File, error) {
-	if flags&unix.O_ACCMODE != unix.O_RDONLY {
-		return nil, syscall.EROFS
-	}
-	h, err := f.fs.fsys.Open(f.name)
-	if err != nil {
-		return nil, errno(err)
-	}
-	o := &openFile{node: f, f: h}
-	o.at, _ = h.(io.ReaderAt)
-	o.seeker, _ = h.(io.Seeker)
-	return o, nil
-}
-
-type openFile struct {
-	node   file
-	at     io.ReaderAt
-	seeker io.Seeker
-
-	mu  sync.Mutex
-	f   fs.File
-	pos int64
-}
-
-func (o *openFile) Node() vfs.Node { return o.node }
-
-func (o *openFile) Close() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return errno(o.f.Close())
-}
-
-func (o *openFile) Read(_ context.Context, p []byte, off int64) (int, error) {
-	if o.at != nil {
-		return result(o.at.ReadAt(p, off))
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err := o.seek(off); err != nil {
-		return result(0, err)
-	}
-	n, err := io.ReadFull(o.f, p)
-	o.pos += int64(n)
-	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = io.EOF
-	}
-	return result(n, err)
-}
-
-// seek goes to off, by reading if need be.
-func (o *openFile) seek(off int64) error {
-	switch {
-	case off == o.pos:
-		return nil
-	case o.seeker != nil:
-		n, err := o.seeker.Seek(off, io.SeekStart)
-		o.pos = n
-		return err
-	case off < o.pos:
-		h, err := o.node.fs.fsys.Open(o.node.name)
-		if err != nil {
-			return err
-		}
-		o.f.Close()
-		o.f, o.pos = h, 0
-	}
-	n, err := io.CopyN(io.Discard, o.f, off-o.pos)
-	o.pos += n
-	return err
-}
-
-func result(n int, err error) (int, error) {
-	if n > 0 || err == io.EOF {
-		return n, nil
-	}
-	return n, errno(err)
-}
-
-// Open opens a directory for reading.
-func (d dir) Open(context.Context, int) (vfs.File, error) { return &openDir{dir: d}, nil }
-
-type openDir struct {
-	dir  dir
-	mu   sync.Mutex
-	list []fs.DirEntry
-}
-
-func (o *openDir) Node() vfs.Node { return o.dir }
-func (o *openDir) Close() error   { return nil }
-
-// ReadDir lists the names as they were when it was read from the start.
-func (o *openDir) ReadDir(_ context.Context, cookie uint64, limit int) ([]vfs.Dirent, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if cookie < 3 || o.list == nil {
-		list, err := fs.ReadDir(o.dir.fs.fsys, o.dir.name)
-		if err != nil {
-			return nil, errno(err)
-		}
-		o.list, cookie = list, max(cookie, 3)
-	}
-	var out []vfs.Dirent
-	for i := cookie - 3; i < uint64(len(o.list)) && len(out) < limit; i++ {
-		e := o.list[i]
-		out = append(out, vfs.Dirent{Name: e.Name(), Ino: ino(path.Join(o.dir.name, e.Name())), Type: fileType(e.Type()), Next: i + 4})
-	}
-	return out, nil
-}
-
 // What would change something fails as on a read-only file system.
 
+// Make fails.
 func (d dir) Make(context.Context, string, vfs.MakeOptions) (vfs.Node, error) {
 	return nil, syscall.EROFS
 }
-func (d dir) Remove(context.Context, string, bool) error                  { return syscall.EROFS }
-func (d dir) Link(context.Context, vfs.Node, string) error                { return syscall.EROFS }
-func (n node) SetAttr(context.Context, vfs.SetAttr) error                 { return syscall.EROFS }
+
+// Tmpfile fails.
+func (d dir) Tmpfile(context.Context, vfs.MakeOptions) (vfs.Node, error) { return nil, syscall.EROFS }
+
+// Remove fails.
+func (d dir) Remove(context.Context, string, bool) error { return syscall.EROFS }
+
+// Link fails.
+func (d dir) Link(context.Context, vfs.Node, string) error { return syscall.EROFS }
+
+// Rename fails.
 func (d dir) Rename(context.Context, string, vfs.Dir, string, uint) error { return syscall.EROFS }
+
+// SetAttr fails.
+func (n node) SetAttr(context.Context, vfs.SetAttr) error { return syscall.EROFS }

@@ -4,75 +4,113 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"github.com/hati-os/hati/vfs"
-	"golang.org/x/sys/unix"
 )
 
 // file is a file of the lower file system that is no directory, until and after
 // it is copied up.
 type file struct {
-	fs    *FS
-	lower vfs.Node
-	self  *wrapper
-	at    atomic.Pointer[place]
-	gone  atomic.Int32 // names of it that were removed
+	node
+	low    atomic.Int32             // open files that still read the lower one
+	anchor atomic.Pointer[vfs.File] // keeps the copy for those
+	mu     sync.Mutex               // held over the copying
 
-	mu    sync.Mutex // held over the copying
-	upper atomic.Pointer[vfs.Node]
-	id    identity // set with upper
+	delta  atomic.Int32 // names given, less those taken away; with fs.tables
+	hidden string       // the copy's name in fs.links, or ""; with fs.tables
 }
 
-// now returns the node that counts.
-func (f *file) now() vfs.Node {
-	if u := f.upper.Load(); u != nil {
-		return *u
+// The kinds of files.
+type (
+	regular struct{ file }
+	link    struct{ file }
+	special struct{ file } // FIFO, socket or device: POSIX opens it by itself
+)
+
+// fileOf returns the file that n is, nil for none.
+func fileOf(n vfs.Node) *file {
+	switch n := n.(type) {
+	case *regular:
+		return &n.file
+	case *link:
+		return &n.file
+	case *special:
+		return &n.file
 	}
-	return f.lower
+	return nil
 }
 
+// Stat returns the attributes.
 func (f *file) Stat(ctx context.Context) (vfs.Attr, error) {
 	u := f.upper.Load()
 	if u == nil {
 		a, err := f.lower.Stat(ctx)
-		a.Nlink = uint32(max(0, int64(a.Nlink)-int64(f.gone.Load())))
+		a.Nlink = f.count(a.Nlink)
 		return a, err
 	}
 	a, err := (*u).Stat(ctx)
-	f.id.put(&a)
+	f.origin.show(&a)
+	a.Nlink = f.count(f.origin.nlink)
 	return a, err
 }
 
-// Open copies the file up when it is opened for writing.
-func (f *file) Open(ctx context.Context, flags int) (vfs.File, error) {
-	if flags&unix.O_ACCMODE != unix.O_RDONLY {
-		if err := f.copyUp(ctx, flags&unix.O_TRUNC == 0); err != nil {
-			return nil, err
-		}
+// count is the number of names, of a lower file that has n.
+func (f *file) count(n uint32) uint32 { return uint32(max(0, int64(n)+int64(f.delta.Load()))) }
+
+// names is the number of names; 0 when it cannot be found out.
+func (f *file) names(ctx context.Context) uint32 {
+	a, err := f.Stat(ctx)
+	if err != nil {
+		return 0
 	}
-	return vfs.Open(ctx, f.now(), flags)
+	return a.Nlink
 }
 
-// link is a file that is a symbolic link.
-type link struct{ *file }
-
-func (l link) Readlink(ctx context.Context) (string, error) { return vfs.Readlink(ctx, l.now()) }
+// unlinked counts a name that is gone. Of a file that has others below, the
+// wrapper stays.
+func (f *file) unlinked(ctx context.Context) {
+	ctx = context.WithoutCancel(ctx)
+	below := uint32(0)
+	if f.upper.Load() == nil {
+		if a, err := f.lower.Stat(ctx); err == nil {
+			below = a.Nlink
+		}
+	}
+	hidden := ""
+	f.fs.tables.Lock()
+	f.delta.Add(-1)
+	switch u := f.upper.Load(); {
+	case u == nil && f.count(below) > 0:
+		f.fs.kept[&f.node] = struct{}{}
+	case u == nil:
+		delete(f.fs.kept, &f.node)
+	case f.count(f.origin.nlink) == 0:
+		f.fs.uppers.CompareAndDelete(*u, &f.node)
+		hidden, f.hidden = f.hidden, ""
+	}
+	f.fs.tables.Unlock()
+	if hidden != "" {
+		_ = vfs.Remove(ctx, f.fs.links, hidden, false)
+	}
+}
 
 // SetAttr copies the file up first.
 func (f *file) SetAttr(ctx context.Context, s vfs.SetAttr) error {
-	if err := f.copyUp(ctx, s.Valid&vfs.SetSize == 0 || s.Size > 0); err != nil {
+	if err := f.copyUp(ctx, s.Valid&vfs.SetSize == 0 || s.Size != 0); err != nil {
 		return err
 	}
 	return vfs.SetAttributes(ctx, f.now(), nil, s)
 }
 
+// Getxattr returns an extended attribute.
 func (f *file) Getxattr(ctx context.Context, name string) ([]byte, error) {
 	return vfs.Getxattr(ctx, f.now(), name)
 }
 
+// Listxattr lists the extended attributes.
 func (f *file) Listxattr(ctx context.Context) ([]string, error) { return vfs.Listxattr(ctx, f.now()) }
 
+// Setxattr copies the file up first.
 func (f *file) Setxattr(ctx context.Context, name string, value []byte, flags int) error {
 	if err := f.copyUp(ctx, true); err != nil {
 		return err
@@ -80,6 +118,7 @@ func (f *file) Setxattr(ctx context.Context, name string, value []byte, flags in
 	return vfs.Setxattr(ctx, f.now(), name, value, flags)
 }
 
+// Removexattr copies the file up first, if there is something to remove.
 func (f *file) Removexattr(ctx context.Context, name string) error {
 	if _, err := f.Getxattr(ctx, name); err != nil {
 		return err
@@ -90,132 +129,5 @@ func (f *file) Removexattr(ctx context.Context, name string) error {
 	return vfs.Removexattr(ctx, f.now(), name)
 }
 
-// copyUp makes the upper file, with the contents unless they are not wanted, and
-// names it where the lower one was found.
-func (f *file) copyUp(ctx context.Context, contents bool) error {
-	if f.upper.Load() != nil {
-		return nil
-	}
-	f.fs.names.Lock()
-	defer f.fs.names.Unlock()
-	return f.copyUpLocked(ctx, contents)
-}
-
-// copyUpLocked is copyUp with fs.names held.
-func (f *file) copyUpLocked(ctx context.Context, contents bool) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.upper.Load() != nil {
-		return nil
-	}
-	a, err := f.lower.Stat(ctx)
-	if err != nil {
-		return err
-	}
-	o := vfs.MakeOptions{Mode: a.Mode, UID: a.UID, GID: a.GID, Rdev: a.Rdev}
-	if a.IsSymlink() {
-		if o.Target, err = vfs.Readlink(ctx, f.lower); err != nil {
-			return err
-		}
-	}
-	p := f.at.Load()
-	named := p.dir != nil && f.gone.Load() == 0 && p.dir.shows(ctx, p.name, f.lower)
-	in := f.fs.root.upper
-	if named {
-		if err := p.dir.ensureUpper(ctx); err != nil {
-			return err
-		}
-		in = p.dir.upper
-	}
-	var u vfs.Node
-	if a.IsRegular() {
-		if u, err = vfs.Tmpfile(ctx, in, o); err != nil {
-			return err
-		}
-		if err = fill(ctx, u, f.lower, &a, contents); err == nil && named {
-			err = vfs.Link(ctx, in, u, p.name)
-		}
-	} else {
-		name := p.name
-		if !named {
-			return syscall.ENOENT // nothing that has no name is changed
-		}
-		u, err = vfs.Make(ctx, in, name, o)
-	}
-	if err != nil {
-		return err
-	}
-	if err := copyXattrs(ctx, u, f.lower); err != nil {
-		return err
-	}
-	if err := vfs.SetAttributes(ctx, u, nil, copyAttr(&a)); err != nil {
-		return err
-	}
-	f.id.set(&a)
-	f.upper.Store(&u)
-	f.fs.keep(f.self, f.lower, u)
-	return nil
-}
-
-// fill copies the contents, hole by hole.
-func fill(ctx context.Context, to, from vfs.Node, a *vfs.Attr, contents bool) error {
-	if !contents || a.Size == 0 {
-		return nil
-	}
-	src, err := vfs.Open(ctx, from, unix.O_RDONLY)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	dst, err := vfs.Open(ctx, to, unix.O_RDWR)
-	if err != nil {
-		return err
-	}
-	defer dst.Close()
-	buf := make([]byte, min(a.Size, 256<<10))
-	seeker, _ := src.(vfs.Seeker)
-	for off := int64(0); ; {
-		if seeker != nil && a.Blocks*512 < a.Size {
-			next, err := seeker.SeekData(ctx, off, false)
-			if err == syscall.ENXIO {
-				break
-			}
-			if err == nil {
-				off = next
-			}
-		}
-		n, err := vfs.Read(ctx, src, buf, off)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-		for done := 0; done < n; {
-			m, err := vfs.Write(ctx, dst, buf[done:n], off+int64(done))
-			if err != nil {
-				return err
-			}
-			done += m
-		}
-		off += int64(n)
-	}
-	return vfs.SetAttributes(ctx, to, dst, vfs.SetAttr{Valid: vfs.SetSize, Size: a.Size})
-}
-
-func copyXattrs(ctx context.Context, to, from vfs.Node) error {
-	names, err := vfs.Listxattr(ctx, from)
-	if err != nil {
-		return nil // none that we could have
-	}
-	for _, name := range names {
-		v, err := vfs.Getxattr(ctx, from, name)
-		if err != nil {
-			continue
-		}
-		if err := vfs.Setxattr(ctx, to, name, v, 0); err != nil && err != syscall.EOPNOTSUPP {
-			return err
-		}
-	}
-	return nil
-}
+// Readlink returns the text.
+func (l *link) Readlink(ctx context.Context) (string, error) { return vfs.Readlink(ctx, l.now()) }

@@ -1,107 +1,132 @@
 // Package overlay lays a writable file system over one that is never changed.
 // What is written is kept in the upper one: a file of the lower one is copied
-// there before its first change; that a lower name is gone, and which
+// there when it is first changed. That a lower name is gone, and which
 // directories belong together, the overlay keeps in its own memory.
 //
-// Nodes of the upper file system that never were in the lower one are handed out
+// Files of the upper file system that never were in the lower one are handed out
 // as they are. Directories and lower files are wrapped, and keep their identity
-// (== and st_dev, st_ino) when they are copied up. Descriptors that were opened
-// for reading before that go on reading the old contents, as with Linux's
-// overlayfs. Other names of a hard-linked lower file follow a copy-up as long as
-// the overlay remembers it, which it does until the box ends.
+// (==, st_dev, st_ino, birth) when they are copied up. All names of a lower file
+// follow a copy, and so do its open files: who reads sees what others write.
+// Only mappings made before the copy go on showing the old contents, as with
+// Linux's overlayfs; who maps to write copies first.
 //
-// The package imports vfs only.
+// Processes of the host may change the lower file system meanwhile. What they
+// make, change and remove shows as long as the overlay has nothing of its own in
+// that place.
 //
-// Lock order: FS.names (all names and their relations), then dir.mu or file.mu,
-// then FS.tables. Servers below are called with FS.names or file.mu held.
+// # Memory
+//
+// A lower file that is not copied is known only while somebody holds its node.
+// What stays is: a copy with its wrapper, a removed lower name, and a file of
+// several names that has lost one.
+//
+// The package imports vfs and golang.org/x/sys only.
+//
+// # Lock order
+//
+// file.mu (over the copying of one file), then FS.renames, then dir.mu, a parent's
+// before a child's, two unrelated ones in the order of their numbers; FS.tables is
+// a leaf. Both servers are called with dir.mu held, but contents are copied
+// without it.
 package overlay
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"weak"
 
 	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
 )
 
 // Options are choices that an overlay has.
 type Options struct{}
 
+// Numberer is an upper file system that can be told the numbers that its files
+// show: dev as st_dev, and st_ino from first on, so that they are told apart from
+// the lower ones beside them and yet are of the same file system.
+type Numberer interface {
+	Number(dev, first uint64)
+}
+
+// firstIno is beyond the numbers of real disks, and still exact in a program that
+// keeps numbers as floating point.
+const firstIno = 1 << 52
+
 // FS is an overlay. Its methods may be called concurrently.
 type FS struct {
-	upper, lower vfs.FS
-	root         *dir
+	upper vfs.FS
+	root  *dir
+	links vfs.Dir // upper directory of copies that have no name, or not all of them
+	last  atomic.Uint64
 
-	names sync.RWMutex // held for writing while names change
+	renames sync.Mutex // held while names move: directories' parents change only then
 
-	tables  sync.Mutex
-	lowers  map[vfs.Node]weak.Pointer[wrapper] // wrappers of lower nodes
-	copied  map[vfs.Node]*wrapper              // by lower node: what must not be forgotten
-	byUpper map[vfs.Node]*wrapper              // by upper node
+	lowers sync.Map // lower node -> weak.Pointer[node]
+	uppers sync.Map // upper node -> *node: directories, and copies that have names
+
+	tables sync.Mutex
+	kept   map[*node]struct{} // not copied, but with fewer names than below
 }
 
-// wrapper is what is kept of a lower node, or of an upper directory: exactly one
-// of d and f is set.
-type wrapper struct {
-	d    *dir
-	f    *file
-	link bool // f is a symbolic link
-}
-
-func (w *wrapper) node() vfs.Node {
-	switch {
-	case w.d != nil:
-		return w.d
-	case w.link:
-		return link{w.f}
-	}
-	return w.f
-}
-
-// asFile returns the file that a node is, nil for none.
-func asFile(n vfs.Node) *file {
-	switch n := n.(type) {
-	case *file:
-		return n
-	case link:
-		return n.file
-	}
-	return nil
-}
-
-// New lays upper, whose root is an empty directory of the caller's, over lower.
+// New lays upper, whose root is an empty directory of the overlay's own, over
+// lower.
 func New(upper, lower vfs.FS, _ Options) (*FS, error) {
-	fs := &FS{
-		upper: upper, lower: lower,
-		lowers:  map[vfs.Node]weak.Pointer[wrapper]{},
-		copied:  map[vfs.Node]*wrapper{},
-		byUpper: map[vfs.Node]*wrapper{},
+	fs, err := lay(upper, lower)
+	if err != nil {
+		return nil, fmt.Errorf("overlay: %w", err)
 	}
+	return fs, nil
+}
+
+func lay(upper, lower vfs.FS) (*FS, error) {
 	ctx := context.Background()
-	u, err := upper.Root(ctx)
+	low, err := lower.Root(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l, err := lower.Root(ctx)
-	if err != nil {
-		return nil, err
+	l, ok := low.(vfs.Dir)
+	if !ok {
+		return nil, syscall.ENOTDIR
 	}
 	a, err := l.Stat(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if !a.IsDir() {
-		return nil, syscall.ENOTDIR
+	if n, ok := upper.(Numberer); ok {
+		n.Number(a.Dev, firstIno)
 	}
-	fs.root = &dir{fs: fs, lower: l.(vfs.Dir), upper: u.(vfs.Dir)}
-	fs.root.self = &wrapper{d: fs.root}
-	fs.root.id.set(&a)
-	if err := vfs.SetAttributes(ctx, u, nil, copyAttr(&a)); err != nil {
+	top, err := upper.Root(ctx)
+	if err != nil {
 		return nil, err
 	}
-	fs.keep(fs.root.self, l, u)
+	fs := &FS{upper: upper, kept: map[*node]struct{}{}}
+	make := func(name string) (vfs.Dir, error) {
+		n, err := vfs.Make(ctx, top, name, vfs.MakeOptions{Mode: unix.S_IFDIR | 0o700, UID: a.UID, GID: a.GID})
+		if err != nil {
+			return nil, err
+		}
+		return n.(vfs.Dir), nil
+	}
+	if fs.links, err = make("links"); err != nil {
+		return nil, err
+	}
+	u, err := make("root")
+	if err != nil {
+		return nil, err
+	}
+	fs.root = &dir{low: l}
+	fs.root.init(fs, l, fs.root)
+	if err := dress(ctx, u, l, &a); err != nil {
+		return nil, err
+	}
+	fs.root.raised(u, &a)
+	fs.lowers.Store(low, weak.Make(&fs.root.node))
 	return fs, nil
 }
 
@@ -110,105 +135,93 @@ func (fs *FS) Root(context.Context) (vfs.Node, error) { return fs.root, nil }
 
 // Statfs is the upper file system's: there is where there is room.
 func (fs *FS) Statfs(ctx context.Context) (vfs.Statfs, error) {
-	if s, ok := fs.upper.(vfs.Statfser); ok {
-		return s.Statfs(ctx)
+	s, ok := fs.upper.(vfs.Statfser)
+	if !ok {
+		return vfs.Statfs{}, syscall.ENOSYS
 	}
-	return vfs.Statfs{}, syscall.ENOSYS
+	st, err := s.Statfs(ctx)
+	st.Type = unix.OVERLAYFS_SUPER_MAGIC
+	return st, err
 }
 
-// identity is what a node shows as st_dev and st_ino for ever.
-type identity struct{ dev, ino uint64 }
-
-func (i *identity) set(a *vfs.Attr) { i.dev, i.ino = a.Dev, a.Ino }
-
-func (i *identity) put(a *vfs.Attr) {
-	if i.ino != 0 {
-		a.Dev, a.Ino = i.dev, i.ino
-	}
-}
-
-// copyAttr is the change that gives a copy its original's attributes.
-func copyAttr(a *vfs.Attr) vfs.SetAttr {
-	return vfs.SetAttr{
-		Valid: vfs.SetMode | vfs.SetUID | vfs.SetGID | vfs.SetAtime | vfs.SetMtime,
-		Mode:  a.Mode & 0o7777, UID: a.UID, GID: a.GID, Atime: a.Atime, Mtime: a.Mtime,
-	}
-}
-
-// keep remembers a wrapper for good, by the nodes that are not nil.
-func (fs *FS) keep(w *wrapper, lower, upper vfs.Node) {
-	fs.tables.Lock()
-	defer fs.tables.Unlock()
-	if lower != nil {
-		fs.copied[lower] = w
-	}
-	if upper != nil {
-		fs.byUpper[upper] = w
-	}
-}
-
-// forgetUpper drops the wrapper of an upper node without names.
-func (fs *FS) forgetUpper(n vfs.Node) {
-	fs.tables.Lock()
-	defer fs.tables.Unlock()
-	delete(fs.byUpper, n)
-}
+// unique returns a new name in links.
+func (fs *FS) unique() string { return strconv.FormatUint(fs.last.Add(1), 36) }
 
 // wrapUpper returns the node for an upper one.
 func (fs *FS) wrapUpper(n vfs.Node, parent *dir, name string) vfs.Node {
-	fs.tables.Lock()
-	defer fs.tables.Unlock()
-	if w := fs.byUpper[n]; w != nil {
-		return w.node()
+	if w, ok := fs.uppers.Load(n); ok {
+		return w.(*node).self
 	}
 	u, ok := n.(vfs.Dir)
 	if !ok {
 		return n
 	}
-	d := &dir{fs: fs, upper: u, parent: parent, name: name}
-	d.self = &wrapper{d: d}
-	fs.byUpper[n] = d.self
-	return d
+	d := &dir{up: u, number: fs.last.Add(1)}
+	d.init(fs, nil, d)
+	d.put(parent, name)
+	d.upper.Store(&n)
+	w, _ := fs.uppers.LoadOrStore(n, &d.node)
+	return w.(*node).self
 }
 
 // wrapLower returns the node for a lower one, found as name in parent.
-func (fs *FS) wrapLower(n vfs.Node, parent *dir, name string) vfs.Node {
-	fs.tables.Lock()
-	defer fs.tables.Unlock()
-	w := fs.copied[n]
-	if w == nil {
-		w = fs.lowers[n].Value()
+func (fs *FS) wrapLower(ctx context.Context, n vfs.Node, parent *dir, name string) vfs.Node {
+	if w := fs.known(n); w != nil {
+		w.found(ctx, parent, name)
+		return w.self
 	}
-	if w != nil {
-		if w.f != nil {
-			w.f.at.Store(&place{parent, name})
+	fresh := fs.newLower(n)
+	fresh.put(parent, name)
+	p := weak.Make(fresh)
+	for {
+		old, loaded := fs.lowers.LoadOrStore(n, p)
+		if !loaded || fs.lowers.CompareAndSwap(n, old, p) && old.(weak.Pointer[node]).Value() == nil {
+			break
 		}
-		return w.node()
+		if w := old.(weak.Pointer[node]).Value(); w != nil {
+			return w.self
+		}
 	}
-	w = &wrapper{}
-	if l, ok := n.(vfs.Dir); ok {
-		w.d = &dir{fs: fs, lower: l, parent: parent, name: name, self: w}
-	} else {
-		w.f = &file{fs: fs, lower: n, self: w}
-		_, w.link = n.(vfs.Readlinker)
-		w.f.at.Store(&place{parent, name})
-	}
-	fs.lowers[n] = weak.Make(w)
-	runtime.AddCleanup(w, fs.cleanup, n)
-	return w.node()
+	runtime.AddCleanup(fresh, forget, entry{weak.Make(fs), n, p})
+	return fresh.self
 }
 
-// cleanup forgets a lower node when nobody has its wrapper any more.
-func (fs *FS) cleanup(n vfs.Node) {
-	fs.tables.Lock()
-	defer fs.tables.Unlock()
-	if p, ok := fs.lowers[n]; ok && p.Value() == nil {
-		delete(fs.lowers, n)
+// known returns the wrapper of a lower node, if somebody has it.
+func (fs *FS) known(n vfs.Node) *node {
+	if p, ok := fs.lowers.Load(n); ok {
+		return p.(weak.Pointer[node]).Value()
 	}
+	return nil
 }
 
-// place is where a lower file was last seen: where its copy will be.
-type place struct {
-	dir  *dir
-	name string
+// newLower makes a wrapper. What can be opened and is no directory is taken for a
+// regular file.
+func (fs *FS) newLower(n vfs.Node) *node {
+	if low, ok := n.(vfs.Dir); ok {
+		d := &dir{low: low, number: fs.last.Add(1)}
+		return d.init(fs, n, d)
+	}
+	if _, ok := n.(vfs.Readlinker); ok {
+		l := &link{}
+		return l.init(fs, n, l)
+	}
+	if _, ok := n.(vfs.Opener); ok {
+		r := &regular{}
+		return r.init(fs, n, r)
+	}
+	s := &special{}
+	return s.init(fs, n, s)
+}
+
+// entry is what is left of a wrapper that is gone; it must not lead to it.
+type entry struct {
+	fs    weak.Pointer[FS]
+	lower vfs.Node
+	node  weak.Pointer[node]
+}
+
+func forget(e entry) {
+	if fs := e.fs.Value(); fs != nil {
+		fs.lowers.CompareAndDelete(e.lower, e.node)
+	}
 }

@@ -3,13 +3,20 @@ package overlay
 import (
 	"context"
 	"syscall"
-	"time"
 
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
 
-func now() syscall.Timespec { return syscall.NsecToTimespec(time.Now().UnixNano()) }
+// move is a rename: from d, called name, to t, called toName.
+type move struct {
+	d, t         *dir
+	name, toName string
+	exchange     bool
+	noReplace    bool
+
+	from, over vfs.Node // over may be nil
+}
 
 // Rename moves a name. A lower file is copied up for it; of a lower directory
 // only the directory itself is: the overlay knows that what is in it stays
@@ -19,138 +26,184 @@ func (d *dir) Rename(ctx context.Context, name string, to vfs.Dir, toName string
 	if !ok || t.fs != d.fs {
 		return syscall.EXDEV
 	}
-	if flags&^(unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE) != 0 || flags == unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE {
+	const both = unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE
+	if flags&^both != 0 || flags == both {
 		return syscall.EINVAL
 	}
-	d.fs.names.Lock()
-	defer d.fs.names.Unlock()
-	from, err := d.lookup(ctx, name)
-	if err != nil {
-		return err
+	m := &move{d: d, t: t, name: name, toName: toName,
+		exchange: flags == unix.RENAME_EXCHANGE, noReplace: flags == unix.RENAME_NOREPLACE}
+	for {
+		// What takes long is done without a lock: if the names lead elsewhere
+		// afterwards, again.
+		if same, err := m.prepare(ctx); same || err != nil {
+			return err
+		}
+		if done, err := m.do(ctx); done || err != nil {
+			return err
+		}
 	}
-	if t.dead {
-		return syscall.ENOENT
+}
+
+// prepare finds the nodes, and brings them up.
+func (m *move) prepare(ctx context.Context) (same bool, err error) {
+	if m.from, err = m.d.Lookup(ctx, m.name); err != nil {
+		return false, err
 	}
-	over, err := t.lookup(ctx, toName)
+	if m.over, err = m.t.Lookup(ctx, m.toName); err != nil && !is(err, syscall.ENOENT) {
+		return false, err
+	}
+	if same, err := m.check(); same || err != nil {
+		return same, err
+	}
+	if err := m.d.raise(ctx); err != nil {
+		return false, err
+	}
+	if err := m.t.raise(ctx); err != nil {
+		return false, err
+	}
+	if err := bringUp(ctx, m.from); err != nil || !m.exchange {
+		return false, err
+	}
+	return false, bringUp(ctx, m.over)
+}
+
+// check finds what forbids the move, but for contents of a directory; same says
+// that both names are the same file's.
+func (m *move) check() (same bool, err error) {
+	over, overDir := m.over.(*dir)
+	from, fromDir := m.from.(*dir)
 	switch {
-	case err != nil && err != syscall.ENOENT:
-		return err
-	case err == nil && flags == unix.RENAME_NOREPLACE:
-		return syscall.EEXIST
-	case err != nil && flags == unix.RENAME_EXCHANGE:
-		return syscall.ENOENT
-	case err == nil && over == from:
+	case m.t.dead.Load():
+		return false, syscall.ENOENT
+	case m.over != nil && m.noReplace:
+		return false, syscall.EEXIST
+	case m.over == nil && m.exchange:
+		return false, syscall.ENOENT
+	case m.over == m.from:
+		return true, nil
+	case fromDir && m.t.below(from):
+		return false, syscall.EINVAL
+	case m.exchange && overDir && m.d.below(over):
+		return false, syscall.EINVAL
+	case m.over == nil || m.exchange:
+		return false, nil
+	case fromDir && !overDir:
+		return false, syscall.ENOTDIR
+	case !fromDir && overDir:
+		return false, syscall.EISDIR
+	case overDir && m.d.below(over):
+		return false, syscall.ENOTEMPTY
+	}
+	return false, nil
+}
+
+// bringUp makes the upper file, wherever it will be called so.
+func bringUp(ctx context.Context, n vfs.Node) error {
+	if c, ok := n.(*dir); ok {
+		return c.raise(ctx)
+	}
+	if f := fileOf(n); f != nil {
+		return f.copyUp(ctx, true)
+	}
+	return nil
+}
+
+// do moves, unless the names have come to lead elsewhere.
+func (m *move) do(ctx context.Context) (done bool, err error) {
+	m.d.fs.renames.Lock()
+	defer m.d.fs.renames.Unlock()
+	unlock := lockBoth(m.d, m.t)
+	defer unlock()
+	if n, err := m.d.lookup(ctx, m.name); err != nil || n != m.from {
+		return false, err
+	}
+	if n, err := m.t.lookup(ctx, m.toName); n != m.over || err != nil && !is(err, syscall.ENOENT) {
+		return false, err
+	}
+	if same, err := m.check(); same || err != nil {
+		return same, err
+	}
+	if c, ok := m.over.(*dir); ok && !m.exchange {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if err := c.vacated(ctx); err != nil {
+			return false, err
+		}
+	}
+	if err := m.d.named(ctx, m.name, m.from); err != nil {
+		return false, err
+	}
+	flags := uint(0)
+	if m.exchange {
+		if err := m.t.named(ctx, m.toName, m.over); err != nil {
+			return false, err
+		}
+		flags = unix.RENAME_EXCHANGE
+	}
+	if err := vfs.Rename(ctx, m.d.up, m.name, m.t.up, m.toName, flags); err != nil {
+		return false, err
+	}
+	m.settle(ctx)
+	return true, nil
+}
+
+// settle tells everybody of the move.
+func (m *move) settle(ctx context.Context) {
+	m.d.hide(ctx, m.name)
+	m.t.hide(ctx, m.toName)
+	if m.exchange {
+		m.t.lose(m.over)
+		m.d.gain(m.over, m.name)
+	} else if m.over != nil {
+		m.t.lost(ctx, m.over)
+	}
+	m.d.lose(m.from)
+	m.t.gain(m.from, m.toName)
+}
+
+// lose and gain count a directory that moves.
+func (d *dir) lose(n vfs.Node) {
+	if _, ok := n.(*dir); ok {
+		d.subs.Add(-1)
+	}
+}
+
+func (d *dir) gain(n vfs.Node, name string) {
+	if c, ok := n.(*dir); ok {
+		d.subs.Add(1)
+		c.place.Store(&place{d, name})
+	} else if f := fileOf(n); f != nil {
+		f.place.Store(&place{d, name})
+	}
+}
+
+// named makes sure that the upper directory has name: a copy of a file with
+// several names has only those that were used since. mu is held.
+func (d *dir) named(ctx context.Context, name string, n vfs.Node) error {
+	f := fileOf(n)
+	if f == nil {
 		return nil
 	}
-	if err := checkLoop(from, t); err != nil {
+	if _, err := d.up.Lookup(ctx, name); !is(err, syscall.ENOENT) {
 		return err
 	}
-	if flags == unix.RENAME_EXCHANGE {
-		if err := checkLoop(over, d); err != nil {
-			return err
-		}
-		return d.exchange(ctx, name, from, t, toName, over)
-	}
-	if err == nil {
-		if err := replaceable(ctx, from, over); err != nil {
-			return err
-		}
-	}
-	if err := d.bringUp(ctx, name, from); err != nil {
-		return err
-	}
-	if err := t.ensureUpper(ctx); err != nil {
-		return err
-	}
-	if c, ok := over.(*dir); ok {
-		// It may have lower names that are gone, so the upper one is removed first.
-		if err := t.remove(ctx, toName, c, true); err != nil {
-			return err
-		}
-	}
-	if err := vfs.Rename(ctx, d.upper, name, t.upper, toName, 0); err != nil {
-		return err
-	}
-	t.hide(ctx, toName)
-	d.hide(ctx, name)
-	moved(from, t, toName)
-	return d.touch(ctx)
+	return d.unseen(ctx, func() error { return vfs.Link(ctx, d.up, f.now(), name) })
 }
 
-// exchange swaps two names.
-func (d *dir) exchange(ctx context.Context, name string, from vfs.Node, t *dir, toName string, over vfs.Node) error {
-	if err := d.bringUp(ctx, name, from); err != nil {
-		return err
+// lockBoth locks two directories: a parent before what is below it, others by
+// age. fs.renames is held, so that nobody's parent changes.
+func lockBoth(a, b *dir) (unlock func()) {
+	if a == b {
+		a.mu.Lock()
+		return a.mu.Unlock
 	}
-	if err := t.bringUp(ctx, toName, over); err != nil {
-		return err
+	if a.below(b) || !b.below(a) && a.number > b.number {
+		a, b = b, a
 	}
-	if err := vfs.Rename(ctx, d.upper, name, t.upper, toName, unix.RENAME_EXCHANGE); err != nil {
-		return err
+	a.mu.Lock()
+	b.mu.Lock()
+	return func() {
+		b.mu.Unlock()
+		a.mu.Unlock()
 	}
-	d.hide(ctx, name)
-	t.hide(ctx, toName)
-	moved(from, t, toName)
-	moved(over, d, name)
-	return nil
-}
-
-// bringUp makes sure that name is in the upper directory of d.
-func (d *dir) bringUp(ctx context.Context, name string, n vfs.Node) error {
-	if c, ok := n.(*dir); ok {
-		if err := c.ensureUpper(ctx); err != nil {
-			return err
-		}
-	}
-	if f := asFile(n); f != nil {
-		f.at.Store(&place{d, name})
-		if err := f.copyUpLocked(ctx, true); err != nil {
-			return err
-		}
-		if err := d.ensureUpper(ctx); err != nil {
-			return err
-		}
-		// A copy that has another of its names does not have this one yet.
-		if _, err := d.upper.Lookup(ctx, name); err == syscall.ENOENT {
-			return vfs.Link(ctx, d.upper, f.now(), name)
-		}
-	}
-	return d.ensureUpper(ctx)
-}
-
-func moved(n vfs.Node, to *dir, name string) {
-	if c, ok := n.(*dir); ok {
-		c.parent, c.name = to, name
-	} else if f := asFile(n); f != nil {
-		f.at.Store(&place{to, name})
-	}
-}
-
-// checkLoop is EINVAL when n is a directory that has to in it.
-func checkLoop(n vfs.Node, to *dir) error {
-	c, ok := n.(*dir)
-	for ; ok && to != nil; to = to.parent {
-		if to == c {
-			return syscall.EINVAL
-		}
-	}
-	return nil
-}
-
-func replaceable(ctx context.Context, from, over vfs.Node) error {
-	_, fromDir := from.(*dir)
-	c, overDir := over.(*dir)
-	switch {
-	case fromDir && !overDir:
-		return syscall.ENOTDIR
-	case !fromDir && overDir:
-		return syscall.EISDIR
-	case overDir:
-		empty, err := c.isEmpty(ctx)
-		if err == nil && !empty {
-			err = syscall.ENOTEMPTY
-		}
-		return err
-	}
-	return nil
 }
