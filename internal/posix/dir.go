@@ -2,7 +2,6 @@ package posix
 
 import (
 	"errors"
-	"math"
 	"syscall"
 
 	"github.com/hati-os/hati/internal/abi"
@@ -13,12 +12,12 @@ import (
 func sysGetdents(t *Task, a *Args) (uint64, error)   { return t.getdents(a, abi.AppendDirent) }
 func sysGetdents64(t *Task, a *Args) (uint64, error) { return t.getdents(a, abi.AppendDirent64) }
 
-// Cookies in an offset: those of a server are 3 and more, and those of names
-// that only mounts show come after all of them.
+// Cookies in an offset: those of a server are from 3 to the largest int64, and
+// those of names that only mounts show come after all of them.
 const (
 	cookieDot    = 1
 	cookieDotDot = 2
-	cookieMounts = math.MaxInt64 - 1<<20
+	cookieMounts = 1 << 63
 )
 
 type appendDirent func(buf []byte, limit int, ino, next uint64, mode uint32, name string) ([]byte, bool)
@@ -133,7 +132,7 @@ func (l *dirLister) mounts() error {
 		return nil
 	}
 	for i, name := range o.names() {
-		next := uint64(cookieMounts + i + 1)
+		next := cookieMounts + uint64(i) + 1
 		if next <= l.cookie {
 			continue
 		}

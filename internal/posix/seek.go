@@ -1,6 +1,7 @@
 package posix
 
 import (
+	"math"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
@@ -58,11 +59,17 @@ func (t *Task) seek(d *Description, off int64, whence int) (int64, error) {
 	case unix.SEEK_DATA, unix.SEEK_HOLE:
 		return t.seekData(d, off, whence == unix.SEEK_HOLE)
 	}
+	if at := base + off; at < math.MinInt64+1<<32 && (base == 0 || off == 0) && whence != unix.SEEK_END && d.overMounts() {
+		return at, nil // a cookie
+	}
 	if base+off < 0 { // or too large
 		return 0, syscall.EINVAL
 	}
 	return base + off, nil
 }
+
+// overMounts reports whether d is a directory with names that only mounts show.
+func (d *Description) overMounts() bool { return d.path.d != nil && d.path.d.over.Load() != nil }
 
 // seekData finds data or a hole; without the server's knowledge a file is all
 // data, with a hole behind its end.

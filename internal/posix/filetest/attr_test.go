@@ -72,23 +72,21 @@ func modes(g *guest) {
 
 // permissions are those of a user without privileges; it becomes one.
 func permissions(g *guest) {
-	if os.Getuid() == 0 {
-		must(unix.Chmod(".", 0o777))
-		must(unix.Mkdir("root", 0o700))
-		touch("root/f")
-		touch("rootfile")
-		must(unix.Chmod("rootfile", 0o600))
-		must(unix.Mkdir("sticky", 0o1777))
-		must(unix.Chmod("sticky", 0o1777))
-		touch("sticky/roots")
-		must(unix.Mkdir("readonly", 0o755))
-		touch("readonly/f")
-		must(unix.Mkdir("grouped", 0o2777))
-		must(unix.Chmod("grouped", 0o2777))
-		must(syscall.Setgroups([]int{2000}))
-		must(unix.Setresgid(1000, 1000, 1000))
-		must(unix.Setresuid(1000, 1000, 1000))
-	}
+	must(unix.Chmod(".", 0o777))
+	must(unix.Mkdir("root", 0o700))
+	touch("root/f")
+	touch("rootfile")
+	must(unix.Chmod("rootfile", 0o600))
+	must(unix.Mkdir("sticky", 0o1777))
+	must(unix.Chmod("sticky", 0o1777))
+	touch("sticky/roots")
+	must(unix.Mkdir("readonly", 0o755))
+	touch("readonly/f")
+	must(unix.Mkdir("grouped", 0o2777))
+	must(unix.Chmod("grouped", 0o2777))
+	must(syscall.Setgroups([]int{2000}))
+	must(unix.Setresgid(1000, 1000, 1000))
+	must(unix.Setresuid(1000, 1000, 1000))
 	var st unix.Stat_t
 	g.err("search", unix.Stat("root/f", &st))
 	g.err("stat", unix.Stat("rootfile", &st))

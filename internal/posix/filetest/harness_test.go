@@ -26,6 +26,9 @@ import (
 // are others, which they start.
 var scenarios, helpers = map[string]func(*guest){}, map[string]func(*guest){}
 
+// needRoot are those that begin as root.
+var needRoot = map[string]bool{"permissions": true}
+
 const scenarioVar = "HATI_SCENARIO"
 
 func TestMain(m *testing.M) {
@@ -174,6 +177,9 @@ func TestAsOnTheHost(t *testing.T) {
 	}
 	for name := range scenarios {
 		t.Run(name, func(t *testing.T) {
+			if needRoot[name] && os.Getuid() != 0 {
+				t.Skip("needs to become another user on the host")
+			}
 			want := native(t, exe, name)
 			for kind, mount := range map[string]hati.Mount{
 				"tmp":  hati.Tmpfs("/work"),

@@ -2,6 +2,7 @@ package filetest
 
 import (
 	"os"
+	"sort"
 	"testing"
 
 	"github.com/hati-os/hati"
@@ -20,6 +21,19 @@ func mounts(g *guest) {
 		g.printf("%s: %s", what, buf[:n-1])
 	}
 	show("/")
+	// Each name once, whatever fits into the buffer.
+	fd := must1(unix.Open("/", unix.O_RDONLY, 0))
+	var small []string
+	for buf := make([]byte, 32); ; {
+		n := must1(unix.Getdents(fd, buf))
+		if n == 0 {
+			break
+		}
+		_, _, small = unix.ParseDirent(buf[:n], -1, small)
+		must1(unix.Seek(fd, must1(unix.Seek(fd, 0, unix.SEEK_CUR)), unix.SEEK_SET))
+	}
+	sort.Strings(small)
+	g.printf("%v", small)
 	show("/deep")
 	show("/deep/er")
 	show("/etc")
@@ -78,6 +92,7 @@ func mounts(g *guest) {
 }
 
 const mountsWant = `/: [deep:4 dev:4 etc:4 guest:4 proc:4 ro:4 tmp:4]
+[deep dev etc guest proc ro tmp]
 /deep: [er:4]
 /deep/er: [tmp:4]
 /etc: [d:4 one:8]
