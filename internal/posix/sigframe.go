@@ -90,14 +90,17 @@ func onStack(s *abi.StackT, sp uint64) bool {
 func sysSigreturn(t *Task, _ *Args) (uint64, error) {
 	r := &t.thread.Regs
 	at := r.RSP - 8
-	var b [abi.FrameSiginfo]byte // nobody reads the siginfo again
-	var f abi.Frame
-	if t.copyIn(at, b[:]) != nil {
+	// The floating point state lies above the frame, where handle has put it:
+	// one copy for both.
+	b := t.buffer(abi.SizeFrame + 64 + t.k.machine.FPSize())
+	got, _ := t.thread.Space().Read(at, b)
+	if b = b[:got]; got < abi.FrameSiginfo {
 		return t.badFrame()
 	}
-	var full [abi.SizeFrame]byte
-	copy(full[:], b[:])
-	f.Decode(full[:])
+	var f abi.Frame
+	var head [abi.SizeFrame]byte
+	copy(head[:abi.FrameSiginfo], b) // nobody reads the siginfo again
+	f.Decode(head[:])
 	t.k.mu.Lock()
 	t.setMask(f.Sigmask)
 	t.k.mu.Unlock()
@@ -109,7 +112,12 @@ func sysSigreturn(t *Task, _ *Args) (uint64, error) {
 	if cs != abi.UserCS || ss != abi.UserSS || f.Regs.RIP >= userLimit {
 		return t.badFrame()
 	}
-	if !t.restoreFP(f.Fpstate) {
+	if off := f.Fpstate - at; off < uint64(got) && uint64(got)-off >= abi.SizeFpxState {
+		b = b[off:]
+	} else {
+		b = nil
+	}
+	if !t.restoreFP(f.Fpstate, b) {
 		return t.badFrame()
 	}
 	flags := r.EFLAGS&^uint64(abi.EFLAGS_RESTORE) | f.Regs.EFLAGS&abi.EFLAGS_RESTORE
@@ -128,8 +136,9 @@ func (t *Task) badFrame() (uint64, error) {
 	return t.thread.Regs.RAX, nil
 }
 
-// restoreFP takes the extended registers from a frame.
-func (t *Task) restoreFP(addr uint64) bool {
+// restoreFP takes the extended registers from a frame. have are those of its
+// bytes that were read already, at least SizeFpxState if any.
+func (t *Task) restoreFP(addr uint64, have []byte) bool {
 	fp := t.thread.FPState()
 	if fp == nil {
 		return false
@@ -138,20 +147,27 @@ func (t *Task) restoreFP(addr uint64) bool {
 		resetFP(fp)
 		return true
 	}
-	b := t.buffer(len(fp))
-	if t.copyIn(addr, b[:abi.SizeFpxState]) != nil {
-		return false
-	}
-	var sw abi.FpxSw
-	sw.Decode(b[abi.FpSwReserved:])
-	n := abi.SizeFpxState
-	if addr%64 == 0 && extended(fp) && sw.Extended(uint32(len(fp)-abi.SizeFpXstateMagic2)) {
-		n = int(sw.XstateSize) + abi.SizeFpXstateMagic2
-		if t.copyIn(addr+abi.SizeFpxState, b[abi.SizeFpxState:n]) != nil {
+	if have == nil {
+		have = t.buffer(len(fp))[:abi.SizeFpxState]
+		if t.copyIn(addr, have) != nil {
 			return false
 		}
 	}
-	return loadFP(fp, b[:n])
+	var sw abi.FpxSw
+	sw.Decode(have[abi.FpSwReserved:])
+	n := abi.SizeFpxState
+	if addr%64 == 0 && extended(fp) && sw.Extended(uint32(len(fp)-abi.SizeFpXstateMagic2)) {
+		n = int(sw.XstateSize) + abi.SizeFpXstateMagic2
+	}
+	if n > len(have) {
+		whole := make([]byte, n)
+		copy(whole, have)
+		if t.copyIn(addr+uint64(len(have)), whole[len(have):]) != nil {
+			return false
+		}
+		have = whole
+	}
+	return loadFP(fp, have[:n])
 }
 
 // loadFP puts a guest's state into the one that the host loads. What the

@@ -62,6 +62,9 @@ static inline void on3(int sig, void (*f)(int, siginfo_t *, void *), int flags) 
 	sigaction(sig, &a, 0);
 }
 
+// A session of its own, as in a box: stopped children must not concern others.
+__attribute__((constructor)) static void own_session(void) { setsid(); }
+
 static inline double now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
