@@ -20,16 +20,10 @@ import (
 // own signals exist in the server only.
 const kickSignal = int(unix.SIGURG)
 
-// tuning is how often each side looks before it sleeps. The other side answers
-// within a microsecond when it runs on another processor; waking it costs ten
-// times that.
-type tuning struct{ server, stub uint32 }
-
 // Machine makes and watches guest processes.
 type Machine struct {
 	stub    *stub
 	reaper  *reaper
-	tuning  tuning
 	running atomic.Int32 // guest threads that run natively now
 	local   [8]uint64
 
@@ -57,7 +51,7 @@ func New(o Options) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{stub: st, reaper: r, stop: make(chan struct{}), tuning: tuning{server: 2000, stub: 2000}}
+	m := &Machine{stub: st, reaper: r, stop: make(chan struct{})}
 	for _, nr := range localCalls {
 		if o.AllCalls {
 			break
@@ -263,15 +257,6 @@ func (m *Machine) VDSO() uint64 { return m.vdso }
 
 // FPSize returns the size of the extended registers in a frame, in bytes.
 func (m *Machine) FPSize() int { return m.fpSize }
-
-// spins says how long the server and the stub may look before they sleep: only
-// as long as there is a processor for both.
-func (m *Machine) spins() (server, stub uint32) {
-	if m.running.Load() < runtimeCPU {
-		return m.tuning.server, m.tuning.stub
-	}
-	return 0, 0
-}
 
 // readMaps returns the named areas of a process.
 func readMaps(pid int) (map[string][2]uint64, error) {

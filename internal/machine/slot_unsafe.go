@@ -120,33 +120,42 @@ func stubAddr() unsafe.Pointer
 //go:noescape
 func spinWhile(addr *uint32, v uint32, n uint32) uint32
 
-// give hands the slot to the stub with an operation.
-func (s *slot) give(op uint32) {
+// give hands the slot to the stub with an operation, and tells whether the stub
+// had to be woken.
+func (s *slot) give(op uint32) (woken bool) {
 	s.op = op
 	// Not over the state of a thread that has died meanwhile: await would wait
 	// for it for ever.
 	if !atomic.CompareAndSwapUint32(&s.state, stateTrap, stateRun) {
-		return
+		return false
 	}
-	if atomic.LoadUint32(&s.stubSleeps) != 0 {
-		futexWake(&s.state)
+	if atomic.LoadUint32(&s.stubSleeps) == 0 {
+		return false
 	}
+	futexWake(&s.state)
+	return true
 }
 
 // await waits until the stub has handed the slot back or is gone, and returns
 // the state. It spins n times before it sleeps.
 func (s *slot) await(n uint32) uint32 {
+	st, _ := s.awaitSlept(n)
+	return st
+}
+
+// awaitSlept is await, and tells whether it had to sleep.
+func (s *slot) awaitSlept(n uint32) (st uint32, slept bool) {
 	if st := spinWhile(&s.state, stateRun, n); st != stateRun {
-		return st
+		return st, false
 	}
 	atomic.StoreUint32(&s.serverSleeps, 1)
-	st := atomic.LoadUint32(&s.state)
+	st = atomic.LoadUint32(&s.state)
 	for st == stateRun {
 		futexWait(&s.state, stateRun)
 		st = atomic.LoadUint32(&s.state)
 	}
 	atomic.StoreUint32(&s.serverSleeps, 0)
-	return st
+	return st, true
 }
 
 // words views 8-byte aligned memory as words.

@@ -23,9 +23,10 @@ type Thread struct {
 	dirty bool
 	ret   bool
 
-	trap    Trap
-	dead    bool
-	running bool
+	trap Trap
+	dead bool
+
+	serverSpin, stubSpin spinner
 }
 
 // Space returns the address space.
@@ -68,12 +69,20 @@ func (t *Thread) Resume() *Trap {
 // run hands the slot over and loads what comes back.
 func (t *Thread) run(op uint32) *Trap {
 	m := t.space.machine
-	spin, stubSpin := m.spins()
-	t.slot.spin = stubSpin
+	spin := uint32(t.serverSpin)
+	t.slot.spin = uint32(t.stubSpin)
+	crowded := m.crowded()
+	if crowded {
+		spin, t.slot.spin = 0, 0
+	}
 	m.running.Add(1)
-	t.slot.give(op)
-	st := t.slot.await(spin)
+	woken := t.slot.give(op)
+	st, slept := t.slot.awaitSlept(spin)
 	m.running.Add(-1)
+	if !crowded {
+		t.stubSpin.learn(woken)
+		t.serverSpin.learn(slept)
+	}
 	if st != stateTrap {
 		return t.die()
 	}
@@ -221,9 +230,9 @@ func (t *Thread) do(calls []Call, op uint32) error {
 		return ErrDead
 	}
 	t.put(calls)
-	t.slot.spin = t.space.machine.tuning.stub
+	t.slot.spin = spinFirst
 	t.slot.give(op)
-	if t.slot.await(t.space.machine.tuning.server) != stateTrap {
+	if t.slot.await(spinFirst) != stateTrap {
 		t.die()
 		return ErrDead
 	}
@@ -357,7 +366,7 @@ func (t *Thread) forkLocked(s *Space) (int, error) {
 
 // arrive waits for a new thread's first stop and loads its registers.
 func (t *Thread) arrive() error {
-	if t.slot.await(t.space.machine.tuning.server) != stateTrap {
+	if t.slot.await(spinFirst) != stateTrap {
 		t.die()
 		return ErrDead
 	}
