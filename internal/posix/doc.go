@@ -12,7 +12,8 @@
 //
 // Kernel.mu (processes, groups, sessions, signals: what Linux has under
 // tasklist_lock and siglock) is taken last but for locks that are leaves, such
-// as vfs.Queue's. FDTable.mu, FSContext.mu, Description.mu and the locks of
-// mounts and dentries are taken before it; no server is called with any of them
-// held except Description.mu, which orders the users of one offset.
+// as vfs.Queue's. mountTable.mu is taken before dentry.mu; these, FDTable.mu,
+// Description.mu and lockTable.mu are leaves otherwise. No server is called with
+// any of them held. Description.offset, which orders the users of one offset, is
+// no such lock: its holder may wait for a server, and its waiters can be killed.
 package posix

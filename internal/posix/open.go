@@ -264,7 +264,7 @@ func (t *Task) openLocated(l *located, flags int) (*Description, error) {
 		// Nothing to check. A node whose server leaves opening to POSIX says ENXIO.
 		f, err := o.Open(ctx, serverFlags(flags))
 		if err == nil {
-			d := newDescription(f, l.path(t.k.mounts), flags)
+			d := t.openedFile(f, l, flags)
 			d.opened()
 			return d, nil
 		}
@@ -306,11 +306,10 @@ func (t *Task) openNode(l *located, a *vfs.Attr, flags int) (*Description, error
 	var err error
 	switch a.Type() {
 	case unix.S_IFIFO:
-		o, again := l.node.(vfs.Opener)
-		if !again {
+		// A pipe, by way of /proc/self/fd, opens itself.
+		if f, err = vfs.Open(t.context(), l.node, serverFlags(flags)); errnoOf(err) == syscall.ENXIO {
 			return t.openFIFO(l, flags)
 		}
-		f, err = o.Open(t.context(), serverFlags(flags)) // a pipe, by way of /proc/self/fd
 	case unix.S_IFSOCK:
 		return nil, syscall.ENXIO
 	case unix.S_IFCHR, unix.S_IFBLK:
@@ -321,11 +320,16 @@ func (t *Task) openNode(l *located, a *vfs.Attr, flags int) (*Description, error
 	if err != nil {
 		return nil, err
 	}
+	return t.openedFile(f, l, flags), nil
+}
+
+// openedFile makes a description of a file that its server has opened.
+func (t *Task) openedFile(f vfs.File, l *located, flags int) *Description {
 	d := newDescription(f, l.path(t.k.mounts), flags)
 	if d.tty != nil && flags&unix.O_NOCTTY == 0 {
 		t.openedTerminal(d)
 	}
-	return d, nil
+	return d
 }
 
 // openDevice opens a device: its node may know how, else the box's drivers do.

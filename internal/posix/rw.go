@@ -229,6 +229,11 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 // an error is not the call's result.
 func (t *Task) write(x *transfer) (n int, err error) {
 	d := x.d
+	if d.tty != nil && d.tty.Line().StopsOutput() {
+		if err := t.foreground(d, syscall.SIGTTOU); err != nil {
+			return 0, err
+		}
+	}
 	size := chunk
 	if d.poll != nil {
 		size = chunkDatagram
