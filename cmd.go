@@ -169,6 +169,9 @@ func (c *Cmd) lookAndStart(spec posix.StartSpec) (*posix.Process, error) {
 	spec.Paths = places
 	proc, err := c.box.kernel.Start(spec)
 	if err != nil {
+		if errors.Is(err, posix.ErrDirectory) {
+			return nil, fmt.Errorf("hati: %w", err)
+		}
 		if errors.Is(err, syscall.ENOENT) && len(places) > 1 {
 			err = ErrNotFound
 		}

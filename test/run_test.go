@@ -39,6 +39,7 @@ func TestStatus(t *testing.T) {
 		{125, []string{"--log", "loud"}, []string{"true"}},
 		{125, []string{"--tmpfs", "rel"}, []string{"true"}},
 		{125, []string{"--cwd", "rel"}, []string{"true"}},
+		{125, []string{"--cwd", "/no/such/dir"}, []string{"true"}},
 		{125, []string{"--root", "/no/such/root"}, []string{"true"}},
 		{125, []string{"--no-such-flag"}, []string{"true"}},
 		{125, nil, nil},

@@ -3,6 +3,7 @@ package posix
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"syscall"
 
@@ -27,6 +28,9 @@ type StartSpec struct {
 	// descriptor, or when the program could not be started.
 	Files []StartFile
 }
+
+// ErrDirectory: the working directory cannot be entered.
+var ErrDirectory = errors.New("working directory")
 
 // StartFile is an open file for a new program. Flags are open(2)'s.
 type StartFile struct {
@@ -108,7 +112,7 @@ func (t *Task) prepare(s StartSpec) (*program, error) {
 		fs, err = t.k.newFSContext(t, "/")
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w %s: %w", ErrDirectory, s.Dir, err)
 	}
 	t.fs = fs
 	return t.loadFirst(s)
