@@ -82,6 +82,7 @@ func (t *Task) become(p *program) error {
 // leaveMemory does what is due when a thread stops using its memory while
 // others go on: see set_tid_address(2).
 func (t *Task) leaveMemory() {
+	t.releaseRobust()
 	if t.mem.shared() {
 		t.leaveRseq()
 	}
@@ -90,7 +91,7 @@ func (t *Task) leaveMemory() {
 			t.thread.Do1(unix.SYS_FUTEX, t.clearTID, futexWake, 1)
 		}
 	}
-	t.clearTID, t.robustList, t.rseq = 0, 0, rseqArea{}
+	t.clearTID, t.rseq = 0, rseqArea{}
 }
 
 // takeOverLeader gives the task the process's id: a thread other than the first

@@ -133,7 +133,6 @@ func (t *Task) end() {
 	if dead {
 		p.chargeCPU(t)
 	}
-	t.releaseRobust()
 	t.leaveMemory()
 	t.mem.drop(t)
 	if dead {

@@ -27,6 +27,7 @@ func (p *Process) inherit(from *Process, c *cloneArgs) {
 	p.sig.inherit(&from.sig, c.flags)
 	p.limits = from.limits
 	p.group = from.group
+	p.undumpable = from.undumpable
 	p.exit.done = make(chan struct{})
 	p.exit.signal = syscall.Signal(c.exitSignal)
 	if c.flags&unix.CLONE_PARENT != 0 {
@@ -47,7 +48,7 @@ func (p *Process) enlist() {
 // execLocked resets what ends with a program, apart from signals. k.mu is held.
 func (p *Process) execLocked() {
 	p.exit.signal = unix.SIGCHLD
-	p.clocks.borrowed = false
+	p.clocks.borrowed, p.undumpable = false, false
 	p.dropTimers()
 }
 
