@@ -153,6 +153,9 @@ func testRenameErrors(e *env) {
 	rename(syscall.EINVAL, e.root, "d", deep, "in", 0)
 	rename(syscall.EINVAL, e.root, "d", sub, "deep", 0)
 	rename(syscall.ENOTEMPTY, sub, "deep", e.root, "d", 0)
+	e.file(sub, "g", "")
+	rename(syscall.ENOTEMPTY, sub, "g", e.root, "d", 0)
+	rename(syscall.ENOTEMPTY, sub, "g", d, "sub", 0)
 	rename(syscall.EINVAL, e.root, "f", e.root, "g", 1<<20)
 	if !e.NoExchange {
 		rename(syscall.EINVAL, e.root, "d", sub, "deep", unix.RENAME_EXCHANGE)

@@ -87,12 +87,12 @@ func (m *move) check() (same bool, err error) {
 		return false, syscall.EINVAL
 	case m.over == nil || m.exchange:
 		return false, nil
+	case overDir && m.d.below(over):
+		return false, syscall.ENOTEMPTY
 	case fromDir && !overDir:
 		return false, syscall.ENOTDIR
 	case !fromDir && overDir:
 		return false, syscall.EISDIR
-	case overDir && m.d.below(over):
-		return false, syscall.ENOTEMPTY
 	}
 	return false, nil
 }

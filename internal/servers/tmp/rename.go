@@ -49,6 +49,8 @@ func (d *dir) Rename(_ context.Context, name string, to vfs.Dir, toName string, 
 		d.adopt(from.node)
 		t.adopt(n)
 		from.node.common().changed()
+	case over != nil && d.isBelow(over.node):
+		return syscall.ENOTEMPTY
 	case over != nil:
 		_, isDir := n.(*dir)
 		if err := removable(over.node, isDir); err != nil {
