@@ -20,7 +20,7 @@ func (p *Process) Pid() int { return p.p.PID() }
 func (p *Process) Signal(sig syscall.Signal) error { return done(p.p.Signal(sig)) }
 
 // SignalForeground sends a signal to the foreground process group of the
-// program's terminal, as a key typed there does; without one, to the program.
+// program's terminal, as a key typed there does; without one, to its own group.
 func (p *Process) SignalForeground(sig syscall.Signal) error {
 	return done(p.p.SignalForeground(sig))
 }

@@ -162,19 +162,23 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return p.send(nil, queuedSignal{info: abi.KillInfo(sig, abi.SI_USER, 0, 0)})
 }
 
-// SignalForeground sends a signal to the foreground group of the process's
-// terminal, or without one to the process.
+// SignalForeground sends a signal as a key typed at the process's terminal does:
+// to the foreground group, or without a terminal to the process's own.
 func (p *Process) SignalForeground(sig syscall.Signal) error {
 	p.k.mu.Lock()
-	var line vfs.Line
-	if p.group != nil {
-		line = p.group.session.tty
+	if p.exit.zombie || p.group == nil {
+		p.k.mu.Unlock()
+		return syscall.ESRCH
 	}
+	own, line := p.group.id, p.group.session.tty
 	p.k.mu.Unlock()
 	if line != nil {
 		if fg := line.Foreground(); fg > 0 && p.k.SignalGroup(fg, sig) {
 			return nil
 		}
 	}
-	return p.Signal(sig)
+	if !p.k.SignalGroup(own, sig) {
+		return syscall.ESRCH
+	}
+	return nil
 }
