@@ -97,7 +97,7 @@ func (s *Space) allocateAt(i int) *Thread {
 }
 
 func (s *Space) place(i int) *Thread {
-	t := &Thread{space: s, index: i, slot: slotAt(s.mem, i), serverSpin: spinFirst, stubSpin: spinFirst}
+	t := &Thread{space: s, index: i, slot: slotAt(s.mem, i)}
 	m := s.machine
 	*t.slot = slot{
 		ppid: uint32(os.Getpid()), local: m.local,

@@ -201,6 +201,8 @@ spinning:
 	JNE  command
 	SUBL $1, CX
 	JLE  sleep
+	CMPL S_SPIN, $0             // the answer will take long
+	JEQ  sleep
 	PAUSE
 	JMP  spinning
 sleep:

@@ -26,7 +26,8 @@ type Thread struct {
 	trap Trap
 	dead bool
 
-	serverSpin, stubSpin spinner
+	server, stub patience
+	looked       bool // the stub looks for the answer to this trap
 }
 
 // Space returns the address space.
@@ -69,20 +70,9 @@ func (t *Thread) Resume() *Trap {
 // run hands the slot over and loads what comes back.
 func (t *Thread) run(op uint32) *Trap {
 	m := t.space.machine
-	spin := uint32(t.serverSpin)
-	t.slot.spin = uint32(t.stubSpin)
-	crowded := m.crowded()
-	if crowded {
-		spin, t.slot.spin = 0, 0
-	}
 	m.running.Add(1)
-	woken := t.slot.give(op)
-	st, slept := t.slot.awaitSlept(spin)
+	st := t.exchange(op)
 	m.running.Add(-1)
-	if !crowded {
-		t.stubSpin.learn(woken)
-		t.serverSpin.learn(slept)
-	}
 	if st != stateTrap {
 		return t.die()
 	}
@@ -230,9 +220,7 @@ func (t *Thread) do(calls []Call, op uint32) error {
 		return ErrDead
 	}
 	t.put(calls)
-	t.slot.spin = spinFirst
-	t.slot.give(op)
-	if t.slot.await(spinFirst) != stateTrap {
+	if t.exchange(op) != stateTrap {
 		t.die()
 		return ErrDead
 	}
@@ -366,7 +354,7 @@ func (t *Thread) forkLocked(s *Space) (int, error) {
 
 // arrive waits for a new thread's first stop and loads its registers.
 func (t *Thread) arrive() error {
-	if t.slot.await(spinFirst) != stateTrap {
+	if t.slot.await(looks) != stateTrap {
 		t.die()
 		return ErrDead
 	}

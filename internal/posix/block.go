@@ -49,6 +49,7 @@ func (t *Task) sleep(deadline time.Time) error {
 		defer tm.Stop()
 		timer = tm.C
 	}
+	t.rest()
 	select {
 	case <-t.wake:
 		return t.interrupted()
@@ -62,11 +63,19 @@ func (t *Task) sleepKillable() error {
 	if t.dying() {
 		return vfs.ErrKilled
 	}
+	t.rest()
 	<-t.wake
 	if t.dying() {
 		return vfs.ErrKilled
 	}
 	return nil
+}
+
+// rest lets the guest thread sleep, too: its answer will take long.
+func (t *Task) rest() {
+	if t.thread != nil {
+		t.thread.Rest()
+	}
 }
 
 // errTimeout is what sleep returns at the deadline. It never leaves the server.
