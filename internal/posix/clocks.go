@@ -75,7 +75,7 @@ func (p *Process) chargeCPU(t *Task) {
 	pid := t.thread.Space().PID()
 	u, s := hostCPU(pid)
 	var f faultCounts
-	if u+s > 20*time.Millisecond {
+	if u+s > 5*time.Millisecond {
 		// Reading these costs as much as a short process.
 		f = t.hostFaults()
 	}

@@ -111,6 +111,9 @@ func (t *Task) clone(c *cloneArgs) (uint64, error) {
 	if t.interrupted() != nil {
 		return 0, abi.ERESTARTNOINTR
 	}
+	if err := t.mayClone(); err != nil {
+		return 0, err
+	}
 	child := t.newTask(c)
 	if err := t.k.enroll(child, t, c); err != nil {
 		return 0, err

@@ -39,29 +39,27 @@ func (p *Process) newSession() {
 
 func (g *group) add(p *Process) {
 	g.members[p.pid] = p
-	p.k.groups[g.id] = g
+	if k := p.k; k.groups[g.id] == nil {
+		k.groups[g.id] = g
+		k.sessions[g.session.id]++
+	}
 }
 
 func (g *group) remove(p *Process) {
 	delete(g.members, p.pid)
-	if len(g.members) == 0 && p.k.groups[g.id] == g {
-		delete(p.k.groups, g.id)
+	k := p.k
+	if len(g.members) != 0 || k.groups[g.id] != g {
+		return
+	}
+	delete(k.groups, g.id)
+	if k.sessions[g.session.id]--; k.sessions[g.session.id] == 0 {
+		delete(k.sessions, g.session.id)
 	}
 }
 
 // groupInUse reports whether a process group or a session has the id. k.mu is
 // held.
-func (k *Kernel) groupInUse(id int) bool {
-	if k.groups[id] != nil {
-		return true
-	}
-	for _, g := range k.groups {
-		if g.session.id == id {
-			return true
-		}
-	}
-	return false
-}
+func (k *Kernel) groupInUse(id int) bool { return k.groups[id] != nil || k.sessions[id] != 0 }
 
 // orphanedWithout reports whether the group has no member whose parent is in
 // another group of the same session: nobody would continue it. except does not

@@ -60,6 +60,7 @@ type Kernel struct {
 	tasks      map[int]*Task
 	lastPID    int
 	groups     map[int]*group
+	sessions   map[int]int    // how many groups have them
 	queued     map[uint32]int // pending signals by user
 	serial     uint64         // of the last process made
 	domainname string

@@ -9,7 +9,7 @@ import (
 
 // newInit makes process 1. It has no tasks: it adopts and reaps.
 func (k *Kernel) newInit() *Process {
-	k.groups, k.queued = map[int]*group{}, map[uint32]int{}
+	k.groups, k.sessions, k.queued = map[int]*group{}, map[int]int{}, map[uint32]int{}
 	p := &Process{k: k, pid: 1, children: map[int]*Process{}, tasks: map[int]*Task{}}
 	p.parent = p
 	p.sig.handlers = &handlers{}

@@ -140,3 +140,25 @@ func (t *Task) setLimit(p *Process, res int, l *abi.Rlimit) (abi.Rlimit, error) 
 
 // maxOpenFiles is what /proc/sys/fs/nr_open says.
 const maxOpenFiles = 1 << 20
+
+// mayClone checks RLIMIT_NPROC: EAGAIN when the user has as many threads as it
+// may.
+func (t *Task) mayClone() error {
+	c := t.creds.Load()
+	t.k.mu.Lock()
+	defer t.k.mu.Unlock()
+	limit := t.proc.limits[unix.RLIMIT_NPROC].Cur
+	if uint64(len(t.k.tasks)) < limit || c.UID == 0 || c.capable(unix.CAP_SYS_RESOURCE) || c.capable(unix.CAP_SYS_ADMIN) {
+		return nil
+	}
+	n := uint64(0)
+	for _, o := range t.k.tasks {
+		if o.creds.Load().UID == c.UID {
+			n++
+		}
+	}
+	if n < limit {
+		return nil
+	}
+	return syscall.EAGAIN
+}

@@ -20,6 +20,8 @@ var systemCalls = calls{
 	unix.SYS_SETDOMAINNAME: {fn: sysSetdomainname},
 	unix.SYS_PERSONALITY:   {fn: sysPersonality},
 	unix.SYS_PRCTL:         {fn: sysPrctl},
+	unix.SYS_UNSHARE:       {fn: sysUnshare},
+	unix.SYS_SETNS:         {fn: notPermitted},
 	unix.SYS_GETCPU: {fn: func(t *Task, a *Args) (uint64, error) {
 		return t.onHost(unix.SYS_GETCPU, a[:3]...)
 	}},
@@ -48,6 +50,43 @@ var systemCalls = calls{
 }
 
 func notPermitted(*Task, *Args) (uint64, error) { return 0, syscall.EPERM }
+
+// sysUnshare makes the thread's descriptors or directories its own. Namespaces
+// there are none, as for a process that may not make them.
+func sysUnshare(t *Task, a *Args) (uint64, error) {
+	const known = unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SYSVSEM | unix.CLONE_THREAD |
+		unix.CLONE_SIGHAND | unix.CLONE_VM | cloneNamespaces
+	flags := a[0]
+	if flags&^uint64(known) != 0 {
+		return 0, syscall.EINVAL
+	}
+	if flags&(unix.CLONE_THREAD|unix.CLONE_SIGHAND|unix.CLONE_VM) != 0 {
+		t.k.mu.Lock()
+		alone := len(t.proc.tasks) == 1
+		t.k.mu.Unlock()
+		if !alone {
+			return 0, syscall.EINVAL
+		}
+	}
+	if flags&cloneNamespaces != 0 {
+		return 0, syscall.EPERM
+	}
+	fds, fs := t.fds, t.fs
+	if flags&unix.CLONE_FILES != 0 && t.fds.shared() {
+		fds = t.fds.fork()
+	}
+	if flags&unix.CLONE_FS != 0 {
+		fs = t.fs.fork()
+	}
+	t.k.mu.Lock()
+	old := t.fds
+	t.fds, t.fs = fds, fs
+	t.k.mu.Unlock()
+	if old != fds {
+		old.drop()
+	}
+	return 0, nil
+}
 
 // names are what uname(2) tells.
 type names struct {
