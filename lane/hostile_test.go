@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -56,7 +57,7 @@ func (h *hostile) ring() { h.evil.bell() }
 // posted returns once the good end has posted its request.
 func (h *hostile) posted(i int) {
 	for wordLow(word(h.evil.in.m, h.evil.in.field(i, slotState)).Load()) != slotPosted {
-		pause(1)
+		runtime.Gosched()
 	}
 }
 
@@ -276,7 +277,7 @@ func waitFor(t *testing.T, f func() bool) {
 		if time.Now().After(end) {
 			t.Fatal("does not come")
 		}
-		pause(100)
+		runtime.Gosched()
 	}
 }
 

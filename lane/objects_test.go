@@ -69,7 +69,7 @@ func TestFilesCrossBothWays(t *testing.T) {
 
 // What is sent is given away, whatever becomes of the call.
 func TestObjectsOfFailedCallsAreClosed(t *testing.T) {
-	overAll(t, lane.Config{}, func(t *testing.T, c *client) {
+	overAll(t, lane.Config{Arena: 1 << 16}, func(t *testing.T, c *client) {
 		if err := c.Call(within(t), &lane.Message{Op: opEcho}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func TestObjectsOfFailedCallsAreClosed(t *testing.T) {
 			case 0:
 				cancel(lane.ErrInterrupted)
 			case 1:
-				req.Bulk = make([]byte, 1<<28)
+				req.Bulk = make([]byte, 1<<18)
 			case 2:
 				req.Op = opBlock
 				go func() {

@@ -34,6 +34,7 @@ type ring struct {
 	warm    atomic.Bool
 	heat    atomic.Int32
 	used    atomic.Uint64 // when it last had something to do
+	blocked int32         // handlers under way when the leader last slept; its own
 
 	recvMu sync.Mutex
 	fds    map[fdKey]fdSet

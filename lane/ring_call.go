@@ -22,9 +22,11 @@ type caller struct {
 	post sync.Mutex
 	tail uint64
 
-	interest  atomic.Int32 // who wants a bell on completion
-	directOff atomic.Int32 // callers that shall not wait directly
-	spin      spinner
+	interest      atomic.Int32 // who wants a bell on completion
+	directOff     atomic.Int32 // callers that shall not wait directly
+	directPenalty atomic.Int32
+	crowd         atomic.Int32 // how many were woken at a time lately
+	spin          spinner
 }
 
 // callSlot is what the requester itself knows of a slot; nothing in it can be

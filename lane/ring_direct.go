@@ -14,8 +14,10 @@ const (
 	directMax  = 2
 	directTime = time.Millisecond
 
-	// After a wait that was too long, that many callers do not try it.
-	directPenalty = 8
+	// After a wait that was too long, or during which others asked, that many
+	// callers do not try it; twice as many the next time.
+	directPenalty    = 16
+	directPenaltyMax = 1024
 )
 
 var directWaiters atomic.Int32
@@ -39,6 +41,9 @@ func (c *caller) direct(ctx context.Context, i int) bool {
 		})
 		defer stop()
 	}
+	posted0 := word(c.m, ctlTail).Load()
+	paid := true
+	defer func() { c.directResult(paid && word(c.m, ctlTail).Load()-posted0 <= 1) }()
 	wait := word32(c.m, c.r.lay.slot+i*slotSize+slotWait)
 	wait.Store(1)
 	defer wait.Store(0)
@@ -58,7 +63,7 @@ func (c *caller) direct(ctx context.Context, i int) bool {
 			{val: uint64(nudge), addr: futexAddrPrivate(&s.nudge), flags: futex2SizeU32 | futex2Private},
 		}, until)
 		if err == syscall.ETIMEDOUT {
-			c.directOff.Store(directPenalty)
+			paid = false
 			return false
 		}
 		if err == syscall.ENOSYS {
@@ -66,4 +71,15 @@ func (c *caller) direct(ctx context.Context, i int) bool {
 			return false
 		}
 	}
+}
+
+func (c *caller) directResult(paid bool) {
+	p := c.directPenalty.Load()
+	if paid {
+		c.directPenalty.Store(p / 2)
+		return
+	}
+	p = min(2*p+directPenalty, directPenaltyMax)
+	c.directPenalty.Store(p)
+	c.directOff.Store(p)
 }

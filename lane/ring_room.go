@@ -152,16 +152,22 @@ func (c *caller) reap() (progress bool) {
 	}
 	var late []fdKey
 	broken := false
+	n := int32(0)
 	c.mu.Lock()
 	if c.slots != nil {
 		eachBit(c.m, ctlDones, len(c.slots), func(i int) {
 			s := &c.slots[i]
 			w := c.state(i).Load()
-			if !s.busy || wordGen(w) != s.gen {
+			if !s.busy {
 				return // a hint about a request that is over
 			}
+			if wordGen(w) != s.gen {
+				broken = true
+				return
+			}
 			switch wordLow(w) {
-			case slotDone:
+			case slotDone, slotFree: // free: not posted yet, or broken; its owner knows
+				n++
 				select {
 				case s.wake <- struct{}{}:
 				default:
@@ -176,10 +182,14 @@ func (c *caller) reap() (progress bool) {
 					late = append(late, fdKey{reply: true, slot: uint16(i), gen: s.gen})
 				}
 				c.releaseLocked(i)
+			case slotPosted, slotClaimed, slotWithdrawn, slotAbandoned:
+			default:
+				broken = true
 			}
 		})
 	}
 	c.mu.Unlock()
+	c.crowd.Store(max(n, c.crowd.Load()-1))
 	if late != nil {
 		c.r.dropObjects(late...)
 	}

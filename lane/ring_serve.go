@@ -16,7 +16,7 @@ type server struct {
 	mu      sync.Mutex    // all that follows
 	head    atomic.Uint64 // entries taken; changed with mu
 	active  []*Request    // by slot; made with the first request
-	running int           // handlers under way, or requests out with Recv
+	running atomic.Int32  // handlers under way, or requests out with Recv
 	held    int           // bytes of requests under way
 	handler Handler
 	opts    ServeOptions
@@ -85,7 +85,7 @@ func (s *server) arm() bool {
 }
 
 func (s *server) readyLocked() bool {
-	return s.closing == nil && !s.r.dead.Load() && s.running < s.limitLocked()
+	return s.closing == nil && !s.r.dead.Load() && int(s.running.Load()) < s.limitLocked()
 }
 
 func (s *server) limitLocked() int {
@@ -120,7 +120,7 @@ func (s *server) start(hold bool) (progress bool, held *Request) {
 		switch {
 		case note:
 		case inline:
-			s.serve(r, h)
+			s.serve(r, h, false)
 		case hold:
 			if held != nil {
 				go s.serveAll(held)
@@ -142,8 +142,10 @@ func (s *server) wakeRecvLocked() bool {
 	return false
 }
 
-// serve runs one request.
-func (s *server) serve(r *Request, h Handler) {
+// serve runs one request. It reports whether others were posted meanwhile. The
+// leader looks for the next request itself: no bell is wanted from the moment
+// when the caller may ask again.
+func (s *server) serve(r *Request, h Handler, leader bool) (others bool) {
 	err := s.load(r)
 	if err == nil {
 		err = r.ctx.Err() // cancelled before it was begun
@@ -151,7 +153,12 @@ func (s *server) serve(r *Request, h Handler) {
 	if err == nil {
 		err = r.run(h)
 	}
+	if leader {
+		word(s.m, ctlSleep).Store(0)
+		others = s.posted()
+	}
 	s.complete(r, err)
+	return others
 }
 
 // serveAll runs a request, and then what was left in the ring for want of
@@ -163,7 +170,7 @@ func (s *server) serveAll(r *Request) {
 	}
 	defer ring.leave()
 	for r != nil {
-		s.serve(r, r.handler)
+		s.serve(r, r.handler, false)
 		if !s.posted() {
 			return
 		}
@@ -181,7 +188,7 @@ func (s *server) serveNotes(h Handler) {
 	for len(s.notes) > 0 {
 		r := s.notes[0]
 		s.mu.Unlock()
-		s.serve(r, h)
+		s.serve(r, h, false)
 		s.mu.Lock()
 		s.notes = s.notes[1:]
 	}
@@ -292,7 +299,7 @@ func (s *server) requestLocked(c slotCopy) *Request {
 	r.ring, r.slot, r.IsNote, r.Op, r.op = s, c, c.note, c.op, c.op
 	r.handler = s.handler
 	s.active[c.i] = r
-	s.running++
+	s.running.Add(1)
 	r.budget = c.part[0].n + c.part[1].n
 	s.held += r.budget
 	if s.held > s.r.lay.dataLen {
@@ -365,9 +372,9 @@ func (s *server) complete(r *Request, err error) {
 	s.r.lane.cfg.step("complete")
 	s.mu.Lock()
 	s.active[c.i] = nil // before the slot can come round again
-	s.running--
+	s.running.Add(-1)
 	s.held -= r.budget
-	if s.running == 0 && s.idle != nil {
+	if s.running.Load() == 0 && s.idle != nil {
 		close(s.idle)
 		s.idle = nil
 	}
@@ -452,7 +459,7 @@ func (s *server) closeLocked(why error) {
 func (s *server) shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closeLocked(s.r.lane.cfg.Causes.err(codeShutdown))
-	if s.running == 0 {
+	if s.running.Load() == 0 {
 		s.mu.Unlock()
 		return nil
 	}

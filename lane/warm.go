@@ -24,6 +24,10 @@ const (
 	spinTime  = 10 * time.Microsecond
 	spinProbe = 64 // every so often a spin is tried although it did not pay
 	spinGood  = 4
+
+	crowdPenalty = 16
+
+	spinYields = 3 // looks without finding anything before a busy leader sleeps
 )
 
 // warmSet is the threads' list. mu is hub.mu.
@@ -33,6 +37,9 @@ type warmSet struct {
 	leading, following bool    // which threads run
 	clock              atomic.Uint64
 	spin               spinner
+	// The leader's own: how many requests it shall not run itself, and how many
+	// it shall not the next time.
+	crowded, penalty int
 }
 
 // spinner decides by what happened lately whether spinning pays.
@@ -194,16 +201,30 @@ func (h *hub) lead() {
 		if lanes, change, ok = h.members(lanes, &h.leading); !ok {
 			return
 		}
+		quiet := 0
 		for atomic.LoadUint32(h.word) == change {
 			progress, held := h.pollAll(lanes, true)
-			if progress && held == nil {
-				if h.spin.worth() {
-					h.spin.result(spinFor(func() bool { return anyWork(lanes) }))
+			if busy(lanes) {
+				// Many are at work: let them run and come back, rather than have each
+				// of them ring.
+				if held != nil {
+					go held.ring.serveAll(held)
 				}
+				if quiet++; progress {
+					quiet = 0
+				}
+				if quiet < spinYields {
+					runtime.Gosched()
+					continue
+				}
+				held = nil
+			}
+			if progress && held == nil {
+				h.look(lanes)
 				continue
 			}
 			mode := uint64(bellLeader)
-			if held != nil {
+			if held != nil && h.crowded == 0 {
 				mode = bellFollower
 			}
 			// The count of bells is read, and their way decided, before the last look.
@@ -214,15 +235,44 @@ func (h *hub) lead() {
 				more = r.arm() || more
 			}
 			switch {
-			case held != nil && more:
+			case held != nil && (more || h.crowded > 0):
 				go held.ring.serveAll(held)
+				h.crowded = max(0, h.crowded-1)
 			case held != nil:
-				held.ring.serve(held, held.handler)
+				if held.ring.serve(held, held.handler, true) {
+					h.penalty = min(2*h.penalty+crowdPenalty, 64*crowdPenalty)
+					h.crowded = h.penalty
+				} else {
+					h.penalty /= 2
+				}
+				h.look(lanes)
 			case !more:
+				for _, r := range lanes {
+					r.blocked = r.in.running.Load()
+				}
 				h.sleep(list)
+				quiet = 0
 			}
 		}
 	}
+}
+
+// look waits for more work for a short while, if that has paid lately.
+func (h *hub) look(lanes []*ring) {
+	if h.spin.worth() {
+		h.spin.result(spinFor(func() bool { return anyWork(lanes) }))
+	}
+}
+
+// busy reports whether several requests came since the leader last slept and are
+// not done, or several callers wait for theirs.
+func busy(lanes []*ring) bool {
+	for _, r := range lanes {
+		if r.in.running.Load()-r.blocked >= 2 || r.out.crowd.Load() >= 2 {
+			return true
+		}
+	}
+	return false
 }
 
 // bellsTo turns a warm lane's bells to the leader or the follower. One that has
