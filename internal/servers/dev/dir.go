@@ -103,7 +103,7 @@ func (d *dir) Make(_ context.Context, name string, o vfs.MakeOptions) (vfs.Node,
 		s.rdev = o.Rdev
 		n = s
 	case unix.S_IFIFO, unix.S_IFSOCK:
-		n = &special{inode: d.fs.newInode(o.Mode, o.UID, o.GID)}
+		n = &endpoint{inode: d.fs.newInode(o.Mode, o.UID, o.GID)}
 	default:
 		return nil, syscall.EINVAL
 	}

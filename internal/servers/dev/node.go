@@ -55,13 +55,17 @@ func (n *inode) attr() vfs.Attr {
 		Atime: n.atime, Mtime: n.mtime, Ctime: n.ctime, Btime: n.btime}
 }
 
-// SetAttr changes owner, permissions and times; EINVAL for a size.
+// SetAttr changes owner, permissions and times; EINVAL for a size, EISDIR for a
+// directory's.
 func (n *inode) SetAttr(_ context.Context, s vfs.SetAttr) error {
-	if s.Valid&vfs.SetSize != 0 {
-		return syscall.EINVAL
-	}
 	n.fs.mu.Lock()
 	defer n.fs.mu.Unlock()
+	if s.Valid&vfs.SetSize != 0 {
+		if n.mode&unix.S_IFMT == unix.S_IFDIR {
+			return syscall.EISDIR
+		}
+		return syscall.EINVAL
+	}
 	n.set(s)
 	return nil
 }
@@ -98,12 +102,18 @@ func (fs *tree) own(n vfs.Node) *inode {
 	return nil
 }
 
-// special is a device, a FIFO or a socket. POSIX itself opens the latter two.
+// special is a device.
 type special struct{ inode }
+
+// endpoint is a FIFO or a socket: POSIX itself opens those.
+type endpoint struct{ inode }
 
 // Open asks the registry for the driver.
 func (n *special) Open(ctx context.Context, flags int) (vfs.File, error) {
-	return n.fs.registry.Open(ctx, n, n.mode&unix.S_IFMT, n.rdev, flags) // type and number never change
+	n.fs.mu.RLock()
+	kind := n.mode & unix.S_IFMT
+	n.fs.mu.RUnlock()
+	return n.fs.registry.Open(ctx, n, kind, n.rdev, flags)
 }
 
 type symlink struct {

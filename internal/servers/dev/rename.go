@@ -15,7 +15,8 @@ func (d *dir) Rename(_ context.Context, name string, to vfs.Dir, toName string, 
 	if !ok || t.fs != d.fs {
 		return syscall.EXDEV
 	}
-	if flags&^(unix.RENAME_NOREPLACE|unix.RENAME_EXCHANGE) != 0 {
+	const both = unix.RENAME_NOREPLACE | unix.RENAME_EXCHANGE
+	if flags&^both != 0 || flags == both {
 		return syscall.EINVAL
 	}
 	d.fs.mu.Lock()
@@ -41,6 +42,9 @@ func (d *dir) Rename(_ context.Context, name string, to vfs.Dir, toName string, 
 	}
 	if d.fs.own(from.node) == nil {
 		return syscall.EBUSY
+	}
+	if taken && !exchange && !movable(over.node, d) {
+		return syscall.ENOTEMPTY // what is moved lies in it
 	}
 	if exchange {
 		if d.fs.own(over.node) == nil {

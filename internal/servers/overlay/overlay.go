@@ -152,10 +152,15 @@ func (fs *FS) wrapUpper(n vfs.Node, parent *dir, name string) vfs.Node {
 	if w, ok := fs.uppers.Load(n); ok {
 		return w.(*node).self
 	}
-	u, ok := n.(vfs.Dir)
-	if !ok {
-		return n
+	if u, ok := n.(vfs.Dir); ok {
+		return fs.newUpper(u, parent, name)
 	}
+	return n
+}
+
+// newUpper wraps an upper directory.
+func (fs *FS) newUpper(u vfs.Dir, parent *dir, name string) vfs.Node {
+	n := vfs.Node(u)
 	d := &dir{up: u, number: fs.last.Add(1)}
 	d.init(fs, nil, d)
 	d.put(parent, name)
