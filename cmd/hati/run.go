@@ -70,7 +70,11 @@ func (r *runCmd) run() (int, error) {
 	}
 	// Before anything starts: a signal that comes meanwhile is the program's.
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, forwarded...)
+	for _, s := range forwarded {
+		if !signal.Ignored(s) { // by nohup, or a shell's background
+			signal.Notify(signals, s)
+		}
+	}
 	box, err := hati.New(*config)
 	if err != nil {
 		return statusFailure, err
