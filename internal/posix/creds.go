@@ -49,10 +49,10 @@ func (t *Task) capable(n int) bool { return t.creds.Load().capable(n) }
 // sameUser reports whether the task may act on p's state as prlimit(2) has it.
 // k.mu is held.
 func (t *Task) sameUser(p *Process) bool {
-	c, o := t.creds.Load(), p.leader.creds.Load()
-	if o == nil {
-		return c.capable(unix.CAP_SYS_PTRACE)
+	if p.leader == nil { // process 1
+		return t.capable(unix.CAP_SYS_RESOURCE)
 	}
+	c, o := t.creds.Load(), p.leader.creds.Load()
 	return c.UID == o.EUID && c.UID == o.SUID && c.UID == o.UID &&
 		c.GID == o.EGID && c.GID == o.SGID && c.GID == o.GID ||
 		t.capable(unix.CAP_SYS_RESOURCE)

@@ -230,25 +230,24 @@ func sysTimes(t *Task, a *Args) (uint64, error) {
 }
 
 func sysGetrusage(t *Task, a *Args) (uint64, error) {
-	var r abi.Rusage
-	t.k.mu.Lock()
+	var u usage
 	switch a.Int(0) {
 	case unix.RUSAGE_SELF:
-		u := t.proc.used()
-		u.faults.add(t.hostFaults())
-		r = u.rusage()
-	case unix.RUSAGE_CHILDREN:
-		r = t.proc.clocks.children.rusage()
-	case unix.RUSAGE_THREAD:
-		t.k.mu.Unlock()
-		u := t.threadUsage()
+		host := t.hostFaults()
 		t.k.mu.Lock()
-		r = u.rusage()
-	default:
+		u = t.proc.used()
 		t.k.mu.Unlock()
+		u.faults.add(host)
+	case unix.RUSAGE_CHILDREN:
+		t.k.mu.Lock()
+		u = t.proc.clocks.children
+		t.k.mu.Unlock()
+	case unix.RUSAGE_THREAD:
+		u = t.threadUsage()
+	default:
 		return 0, syscall.EINVAL
 	}
-	t.k.mu.Unlock()
+	r := u.rusage()
 	var b [abi.SizeRusage]byte
 	r.Encode(b[:])
 	return 0, t.copyOut(a[1], b[:])
