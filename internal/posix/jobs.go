@@ -88,7 +88,7 @@ func (p *Process) checkOrphaned(parent *Process, ended bool) {
 	if ended {
 		except = p
 	}
-	if parent.group == g || parent.group.session != g.session || !g.orphanedWithout(except) {
+	if parent == p.k.init || parent.group == g || parent.group.session != g.session || !g.orphanedWithout(except) {
 		return
 	}
 	for _, m := range g.members {
