@@ -1,0 +1,199 @@
+// Races of pthread_cancel with calls that complete at the same moment: what a
+// call has taken was returned by it. The argument is the number of races.
+#include "points.h"
+
+static unsigned seed = 1;
+static unsigned dice(unsigned n) { return (seed = seed * 1103515245 + 12345) / 65536 % n; }
+static void pass(void) { for (volatile int i = dice(4000); i > 0; i--); }
+
+static unsigned char next_in, next_out;
+static long written, got, wrong;
+
+static void *reader(void *x) {
+	unsigned char c[8];
+	for (;;) {
+		ssize_t n = read(a, c, 1 + written % 5);
+		for (int i = 0; i < n; i++)
+			wrong += c[i] != next_out++;
+		if (n > 0)
+			got += n;
+		else
+			wrong++;
+	}
+}
+
+static void feed(void) {
+	unsigned char c[8];
+	int n = 1 + dice(7);
+	for (int i = 0; i < n; i++)
+		c[i] = next_in++;
+	written += write(b, c, n);
+}
+
+static long taken_fds, given;
+
+static void *accepter(void *x) {
+	for (;;) {
+		int fd = accept(a, 0, 0);
+		if (fd < 0) { wrong++; continue; }
+		extra[extras++] = fd;
+		taken_fds++;
+	}
+}
+
+static void dial(void) {
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (connect(fd, (void *)&at, at_size) == 0) given++;
+	close(fd);
+}
+
+static void *opener(void *x) {
+	for (;;) {
+		int fd = open(name, O_RDONLY);
+		if (fd < 0) { wrong++; continue; }
+		taken_fds++;
+		extra[extras++] = fd;
+		if (extras > 400)
+			pause();
+	}
+}
+
+static void hold_open(void) { int fd = open(name, O_RDWR | O_NONBLOCK); pass(); close(fd); }
+
+// A close that was cancelled has not closed: the handler can.
+static volatile int mine = -1;
+static void shut(void *x) {
+	if (mine >= 0 && syscall(SYS_close, mine) != 0)
+		wrong++;
+	mine = -1;
+}
+static void *closer(void *x) {
+	pthread_cleanup_push(shut, 0);
+	for (;;) {
+		int fd = open("/dev/null", O_RDONLY);
+		mine = fd;
+		int copy = dup(fd);
+		mine = copy;
+		syscall(SYS_close, fd);
+		close(copy);
+		mine = -1;
+	}
+	pthread_cleanup_pop(1);
+}
+
+static void *receiver(void *x) {
+	for (;;) {
+		char c, space[64];
+		struct iovec v = {&c, 1};
+		struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space};
+		if (recvmsg(a, &m, 0) != 1) { wrong++; continue; }
+		struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+		if (!h) { wrong++; continue; }
+		taken_fds++;
+		syscall(SYS_close, *(int *)CMSG_DATA(h));
+	}
+}
+
+static void give(void) {
+	char space[64] = {0};
+	struct iovec v = {"x", 1};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = space, .msg_controllen = CMSG_SPACE(sizeof(int))};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+	h->cmsg_level = SOL_SOCKET, h->cmsg_type = SCM_RIGHTS, h->cmsg_len = CMSG_LEN(sizeof(int));
+	*(int *)CMSG_DATA(h) = 0;
+	given += sendmsg(b, &m, 0) == 1;
+}
+
+static void *acquirer(void *x) {
+	for (;;) {
+		if (sem_wait(&sem) == 0) taken_fds++;
+		else wrong++;
+	}
+}
+
+static void giving(void) { given++; sem_post(&sem); }
+
+static void close_extra(void) {
+	while (extras > 0)
+		close(extra[--extras]);
+}
+
+// What no reader took.
+static void rest(void) {
+	char c;
+	while (readable(a) == 1 && read(a, &c, 1) == 1)
+		got++, wrong += (unsigned char)c != next_out++;
+}
+static void rest_given(void) {
+	char c;
+	while (readable(a) == 1 && read(a, &c, 1) == 1)
+		taken_fds++;
+}
+
+static void races(int n, void *(*body)(void *), void (*work)(void), void (*after)(void)) {
+	written = got = wrong = taken_fds = given = 0;
+	for (int i = 0; i < n; i++) {
+		pthread_t th;
+		pthread_create(&th, 0, body, 0);
+		for (int k = dice(3); k > 0; k--)
+			work();
+		pass();
+		if (dice(2)) {
+			work();
+			pthread_cancel(th);
+		} else {
+			pthread_cancel(th);
+			work();
+		}
+		pthread_join(th, 0);
+		close_extra();
+		after();
+	}
+}
+
+int main(int argc, char **argv) {
+	int n = argc > 1 ? atoi(argv[1]) : 5000;
+	int before = descriptors();
+
+	new_pipe();
+	races(n, reader, feed, rest);
+	say("read: wrong %ld, lost %ld\n", wrong, written - got);
+	tidy();
+
+	new_pair();
+	next_in = next_out = 0;
+	races(n / 10, reader, feed, rest);
+	say("read of a socket: wrong %ld, lost %ld\n", wrong, written - got);
+	tidy();
+
+	listening();
+	listen(a, 100);
+	races(n / 10, accepter, dial, none);
+	fcntl(a, F_SETFL, O_NONBLOCK);
+	for (int fd; (fd = accept(a, 0, 0)) >= 0; close(fd))
+		taken_fds++;
+	say("accept: wrong %ld, lost %ld\n", wrong, given - taken_fds);
+	tidy();
+
+	new_fifo();
+	races(n / 10, opener, hold_open, none);
+	say("open: wrong %ld\n", wrong);
+	unlink_it();
+
+	races(n / 10, closer, none, none);
+	say("open, dup, close: wrong %ld\n", wrong);
+
+	new_pair();
+	races(n / 10, receiver, give, rest_given);
+	say("recvmsg: wrong %ld, lost %ld\n", wrong, given - taken_fds);
+	tidy();
+
+	new_sem();
+	races(n / 10, acquirer, giving, none);
+	while (sem_trywait(&sem) == 0)
+		taken_fds++;
+	say("sem_wait: wrong %ld, lost %ld\n", wrong, given - taken_fds);
+
+	say("descriptors lost: %d\n", descriptors() - before);
+	return 0;
+}
