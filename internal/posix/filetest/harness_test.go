@@ -27,7 +27,7 @@ import (
 var scenarios, helpers = map[string]func(*guest){}, map[string]func(*guest){}
 
 // needRoot are those that begin as root.
-var needRoot = map[string]bool{"permissions": true}
+var needRoot = map[string]bool{"permissions": true, "creds": true}
 
 const scenarioVar = "HATI_SCENARIO"
 
