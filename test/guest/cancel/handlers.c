@@ -110,10 +110,12 @@ static void look(int sig, siginfo_t *i, void *u) {
 	counter = c->uc_mcontext.gregs[REG_RIP] - (long)__cp_end;
 	ax = c->uc_mcontext.gregs[REG_RAX];
 }
+static long result;
 static void *framed(void *x) {
 	waiter_tid = gettid();
+	block(SIGUSR2);
 	ready = 1;
-	waiting();
+	result = waiting();
 	ready = 2;
 	return 0;
 }
@@ -127,11 +129,11 @@ static void frame(struct point *p, int flags) {
 	pthread_create(&waiter, 0, framed, 0);
 	settle();
 	pthread_kill(waiter, SIGUSR1);
-	settle();
-	if (ready == 1)
-		pthread_cancel(waiter);
-	pthread_join(waiter, &end);
-	say("%s%s: counter end%+ld, AX %ld; cancelled=%d", p->name, flags & SA_RESTART ? ", restarts" : "", counter, ax, end == PTHREAD_CANCELED);
+	while (ax == -1)
+		sched_yield();
+	p->release();
+	pthread_join(waiter, 0);
+	say("%s%s: counter end%+ld, AX %ld; result %ld", p->name, flags & SA_RESTART ? ", restarts" : "", counter, ax, result);
 	if (p->prepare == new_child || p->prepare == locked || p->prepare == new_third)
 		p->check();
 	unlink_it();
