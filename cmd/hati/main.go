@@ -21,6 +21,7 @@ type cli struct {
 }
 
 func main() {
+	processors()
 	var c cli
 	parser, err := kong.New(&c, kong.Name("hati"),
 		kong.Description("Runs unmodified Linux programs on an operating system written in Go."),
