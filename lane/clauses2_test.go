@@ -285,6 +285,32 @@ func TestC19_CausesTranslate(t *testing.T) {
 	}
 }
 
+// An operation that is declared killable only takes no notice of an interrupt.
+func TestC20_KillableOnly(t *testing.T) {
+	overAll(t, lane.Config{Grace: time.Hour}, func(t *testing.T, c *client) {
+		ctx, interrupt := context.WithCancelCause(within(t))
+		final, kill := context.WithCancelCause(within(t))
+		result := make(chan error, 1)
+		go func() {
+			result <- c.Call(lane.Killable(lane.WithFinal(ctx, final)), &lane.Message{Op: opStream}, nil)
+		}()
+		c.awaitStarted(opStream, 1)
+		interrupt(lane.ErrInterrupted)
+		feed(t, c, 1)
+		if err := <-result; err != nil {
+			t.Fatalf("interrupted all the same: %v", err)
+		}
+		go func() {
+			result <- c.Call(lane.Killable(lane.WithFinal(ctx, final)), &lane.Message{Op: opStream}, nil)
+		}()
+		c.awaitStarted(opStream, 1)
+		kill(lane.ErrKilled)
+		if err := <-result; !errors.Is(err, lane.ErrKilled) {
+			t.Fatalf("not killed: %v", err)
+		}
+	})
+}
+
 // Every pending operation is listed, at both ends.
 func TestC21_PendingIsListed(t *testing.T) {
 	k := newClient()

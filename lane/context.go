@@ -144,3 +144,23 @@ func finalOf(ctx context.Context) context.Context {
 	}
 	return context.Background()
 }
+
+// Killable returns a context for an operation that no signal interrupts: it ends
+// for ctx's final causes only, which are those of the context that WithFinal put
+// beside it. ctx's deadline goes along to the server.
+func Killable(ctx context.Context) context.Context { return killable{finalOf(ctx), ctx} }
+
+type killable struct {
+	context.Context
+	of context.Context
+}
+
+// Deadline implements context.Context: the earlier of the two.
+func (k killable) Deadline() (time.Time, bool) {
+	a, ok := k.Context.Deadline()
+	b, okb := k.of.Deadline()
+	if okb && (!ok || b.Before(a)) {
+		return b, true
+	}
+	return a, ok
+}

@@ -6,6 +6,7 @@
 //
 //	//lane:protocol kv 2 1                 its name, version, and the oldest version spoken
 //	//lane:call 1 Get GetRequest GetReply  an operation's number, name and messages
+//	//lane:call 2 Put PutRequest PutReply killable    one that no signal interrupts
 //	//lane:note 9 Changed ChangedNote      a one-way message
 //
 // Fields are bool, integers and floats of a fixed size, string, []byte, arrays and

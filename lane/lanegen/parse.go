@@ -25,6 +25,7 @@ type op struct {
 	name         string
 	request, rep string
 	note         bool
+	killable     bool // no signal interrupts it
 }
 
 type structType struct {
@@ -149,8 +150,9 @@ func (p *protocol) directive(w []string) error {
 			p.min, err = number(w[3])
 		}
 		return err
-	case len(w) == 5 && w[0] == "call", len(w) == 4 && w[0] == "note":
-		o := op{name: w[2], request: w[3], note: w[0] == "note"}
+	case len(w) == 5 && w[0] == "call", len(w) == 6 && w[0] == "call" && w[5] == "killable",
+		len(w) == 4 && w[0] == "note":
+		o := op{name: w[2], request: w[3], note: w[0] == "note", killable: len(w) == 6}
 		if o.number, err = number(w[1]); err != nil {
 			return err
 		}

@@ -20,21 +20,25 @@ func (c Client) %[1]s(ctx context.Context, req *%[2]s, x *lane.Extra) error {
 `, o.name, o.request)
 			continue
 		}
-		w.printf(`// %[1]s makes a call. x, which may be nil, carries bulk and objects both ways.
-// Byte slices in rep are valid until x's, or rep's, next use.
+		how, ctx := "A signal interrupts it.", "ctx"
+		if o.killable {
+			how, ctx = "No signal interrupts it, only a final cause ends it.", "lane.Killable(ctx)"
+		}
+		w.printf(`// %[1]s makes a call. %[4]s x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
 func (c Client) %[1]s(ctx context.Context, req *%[2]s, rep *%[3]s, x *lane.Extra) error {
 	s := lane.GetScratch()
 	defer s.Put()
 	version := c.Lane.Version()
 	s.Request.Op = Op%[1]s
 	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
-	if err := s.Call(ctx, c.Lane, x); err != nil {
+	if err := s.Call(%[5]s, c.Lane, x); err != nil {
 		return err
 	}
 	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
 }
 
-`, o.name, o.request, o.rep)
+`, o.name, o.request, o.rep, how, ctx)
 	}
 }
 

@@ -5,7 +5,7 @@ package kv
 //go:generate go run github.com/hati-os/hati/lane/lanegen -o kv_lane.go kv.go
 
 //lane:protocol kv 2 1
-//lane:call 1 Put PutRequest PutReply
+//lane:call 1 Put PutRequest PutReply killable
 //lane:call 2 Get GetRequest GetReply
 //lane:call 3 Wait WaitRequest GetReply
 //lane:note 9 Changed ChangedNote

@@ -487,22 +487,22 @@ func (m *ChangedNote) decodeLane(b []byte, version uint32) ([]byte, error) {
 // Client asks over a lane. Its methods may be called concurrently.
 type Client struct{ Lane *lane.Lane }
 
-// Put makes a call. x, which may be nil, carries bulk and objects both ways.
-// Byte slices in rep are valid until x's, or rep's, next use.
+// Put makes a call. No signal interrupts it, only a final cause ends it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
 func (c Client) Put(ctx context.Context, req *PutRequest, rep *PutReply, x *lane.Extra) error {
 	s := lane.GetScratch()
 	defer s.Put()
 	version := c.Lane.Version()
 	s.Request.Op = OpPut
 	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
-	if err := s.Call(ctx, c.Lane, x); err != nil {
+	if err := s.Call(lane.Killable(ctx), c.Lane, x); err != nil {
 		return err
 	}
 	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
 }
 
-// Get makes a call. x, which may be nil, carries bulk and objects both ways.
-// Byte slices in rep are valid until x's, or rep's, next use.
+// Get makes a call. A signal interrupts it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
 func (c Client) Get(ctx context.Context, req *GetRequest, rep *GetReply, x *lane.Extra) error {
 	s := lane.GetScratch()
 	defer s.Put()
@@ -515,8 +515,8 @@ func (c Client) Get(ctx context.Context, req *GetRequest, rep *GetReply, x *lane
 	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
 }
 
-// Wait makes a call. x, which may be nil, carries bulk and objects both ways.
-// Byte slices in rep are valid until x's, or rep's, next use.
+// Wait makes a call. A signal interrupts it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
 func (c Client) Wait(ctx context.Context, req *WaitRequest, rep *GetReply, x *lane.Extra) error {
 	s := lane.GetScratch()
 	defer s.Put()
