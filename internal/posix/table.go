@@ -61,7 +61,7 @@ func init() {
 	for _, part := range []calls{
 		memoryCalls, hostCalls, shmCalls, execCalls, cloneCalls, futexCalls,
 		exitCalls, signalCalls, timerCalls, timeCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
-		identityCalls, systemCalls, schedCalls, vmCalls,
+		identityCalls, systemCalls, schedCalls, priorityCalls, vmCalls,
 		pathCalls, attrCalls, descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
 		eventCalls, signalfdCalls, inotifyCalls,
 	} {
