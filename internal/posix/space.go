@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"syscall"
+	"time"
 
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
@@ -113,7 +114,7 @@ func sysTruncate(t *Task, a *Args) (uint64, error) {
 }
 
 // truncate changes the size of a regular file, f if it is open. The set-id bits
-// go with it.
+// go with it; the time of modification changes even if the size does not.
 func (t *Task) truncate(n vfs.Node, f vfs.File, a *vfs.Attr, size int64) error {
 	if size > a.Size {
 		v := userVec{left: 1}
@@ -122,6 +123,10 @@ func (t *Task) truncate(n vfs.Node, f vfs.File, a *vfs.Attr, size int64) error {
 		}
 	}
 	s := vfs.SetAttr{Valid: vfs.SetSize, Size: size}
+	if size == a.Size {
+		s.Valid |= vfs.SetMtime
+		s.Mtime = syscall.NsecToTimespec(time.Now().UnixNano())
+	}
 	if mode, drop := t.withoutSetID(a); drop {
 		s.Valid |= vfs.SetMode
 		s.Mode = mode

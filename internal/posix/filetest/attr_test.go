@@ -179,6 +179,20 @@ func times(g *guest) {
 	show("missing", unix.Utime("missing", &unix.Utimbuf{Actime: 10, Modtime: 20}))
 	fd := must1(unix.Open("f", unix.O_RDONLY, 0))
 	show("futimes", unix.Futimes(fd, []unix.Timeval{{Sec: 70, Usec: 9}, {Sec: 80, Usec: 8}}))
+	must(unix.Truncate("f", 0))
+	for what, change := range map[string]func(){
+		"truncated": func() { must(unix.Truncate("f", 0)) },
+		"opened":    func() { must(unix.Close(must1(unix.Open("f", unix.O_WRONLY|unix.O_TRUNC, 0)))) },
+		"created":   func() { must(unix.Close(must1(unix.Open("f", unix.O_WRONLY|unix.O_TRUNC|unix.O_CREAT, 0o600)))) },
+	} {
+		must(unix.UtimesNanoAt(unix.AT_FDCWD, "f", at(100, 5, 200, 6), 0))
+		change()
+		var st unix.Stat_t
+		must(unix.Stat("f", &st))
+		if st.Mtim.Sec == 200 {
+			g.printf("an empty file that is %s keeps its time", what)
+		}
+	}
 	var before, after unix.Stat_t
 	must(unix.Stat("f", &before))
 	must(unix.UtimesNanoAt(unix.AT_FDCWD, "f", nil, 0))
