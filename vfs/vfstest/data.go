@@ -149,9 +149,9 @@ func testAppendConcurrent(e *env) {
 
 // testDataModel does random changes to a file and to a slice.
 func testDataModel(e *env) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		limit := int(e.largest())
+		limit := min(int(e.largest()), 5<<18)
 		if seed%2 == 0 {
 			limit = min(limit, 3*4096)
 		}
@@ -163,7 +163,7 @@ func testDataModel(e *env) {
 				model = append(model, make([]byte, size-len(model))...)
 			}
 		}
-		for step := range 150 {
+		for step := range 120 {
 			off := r.IntN(limit)
 			size := min(1+r.IntN(1<<r.IntN(17)), limit-off)
 			op := r.IntN(10)

@@ -1,6 +1,7 @@
 package vfstest
 
 import (
+	"errors"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
@@ -111,4 +112,37 @@ func testRemovedDir(e *env) {
 	e.missing(d, "f")
 	e.file(d2, "f", "")
 	e.missing(d, "f")
+}
+
+// testOpenRemoved: a node that was found just before its file went opens as that
+// file, or not at all.
+func testOpenRemoved(e *env) {
+	for _, contents := range []string{"text", string(bytesOf(9, int(min(e.largest(), 2<<20))))} {
+		for name, take := range map[string]func(){
+			"unlinked": func() { e.remove(e.root, "f", false) },
+			"replaced": func() {
+				e.file(e.root, "g", "new")
+				e.ok(vfs.Rename(e.ctx, e.root, "g", e.root, "f", 0), "rename")
+			},
+		} {
+			n := e.file(e.root, "f", contents)
+			take()
+			e.nlink(n, 0, name)
+			f, err := vfs.Open(e.ctx, n, unix.O_RDONLY)
+			for _, name := range e.names(e.root) {
+				e.remove(e.root, name, false)
+			}
+			if err != nil {
+				if !errors.Is(err, syscall.ENOENT) {
+					e.is(err, syscall.ESTALE, "open", name)
+				}
+				continue
+			}
+			f = e.owned(f)
+			if got := e.readAt(f, 0, len(contents)+1); string(got) != contents || f.Node() != n {
+				e.Errorf("%s: a file of %d bytes was opened as one of %d", name, len(contents), len(got))
+			}
+			e.close(f)
+		}
+	}
 }

@@ -108,6 +108,7 @@ var writable = []test{
 	{"Remove", testRemove, nil},
 	{"RemovedFile", testRemovedFile, nil},
 	{"RemovedDir", testRemovedDir, nil},
+	{"OpenRemoved", testOpenRemoved, nil},
 	{"Link", testLink, func(o *Options) bool { return !o.NoLink }},
 	{"LinkErrors", testLinkErrors, func(o *Options) bool { return !o.NoLink }},
 	{"Rename", testRename, nil},

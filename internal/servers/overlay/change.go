@@ -137,42 +137,40 @@ func (d *dir) Link(ctx context.Context, target vfs.Node, name string) error {
 
 // Remove removes a name from both.
 func (d *dir) Remove(ctx context.Context, name string, isDir bool) error {
-	n, err := d.Lookup(ctx, name)
-	if err != nil {
-		return err
-	}
-	if err := sameKind(n, isDir); err != nil {
-		return err
-	}
-	if err := d.raise(ctx); err != nil {
+	if err := d.begin(ctx, name, true); err != nil {
 		return err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if n, err = d.lookup(ctx, name); err != nil {
-		return err
-	}
-	if err := sameKind(n, isDir); err != nil {
+	n, below, err := d.find(ctx, name)
+	if err != nil {
 		return err
 	}
 	c, _ := n.(*dir)
-	if c != nil {
+	switch {
+	case isDir && c == nil:
+		return syscall.ENOTDIR
+	case !isDir && c != nil:
+		return syscall.EISDIR
+	case c != nil:
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if err := c.vacated(ctx); err != nil {
 			return err
 		}
 	}
-	switch err := vfs.Remove(ctx, d.up, name, isDir); {
-	case is(err, syscall.ENOENT): // only in the lower one
+	if below {
 		if err := ended(ctx); err != nil {
 			return err
 		}
+		d.whiteOut(name)
 		d.touch(ctx)
-	case err != nil:
-		return err
+	} else {
+		if err := vfs.Remove(ctx, d.up, name, isDir); err != nil {
+			return err
+		}
+		d.hide(ctx, name)
 	}
-	d.hide(ctx, name)
 	d.lost(ctx, n)
 	return nil
 }
@@ -194,18 +192,6 @@ func (d *dir) lost(ctx context.Context, n vfs.Node) {
 	} else if f := fileOf(n); f != nil {
 		f.unlinked(ctx)
 	}
-}
-
-// sameKind is ENOTDIR or EISDIR when n is not what is to be removed.
-func sameKind(n vfs.Node, isDir bool) error {
-	_, ok := n.(*dir)
-	switch {
-	case isDir && !ok:
-		return syscall.ENOTDIR
-	case !isDir && ok:
-		return syscall.EISDIR
-	}
-	return nil
 }
 
 // vacated is ENOTEMPTY when there is something in d. mu is held.

@@ -61,29 +61,34 @@ func (d *dir) Lookup(ctx context.Context, name string) (vfs.Node, error) {
 
 // lookup is Lookup with mu held.
 func (d *dir) lookup(ctx context.Context, name string) (vfs.Node, error) {
+	n, _, err := d.find(ctx, name)
+	return n, err
+}
+
+// find is lookup, and tells whether the name is below.
+func (d *dir) find(ctx context.Context, name string) (n vfs.Node, below bool, err error) {
 	if d.up != nil {
 		n, err := d.up.Lookup(ctx, name)
 		if err == nil {
-			return d.fs.wrapUpper(n, d, name), nil
+			return d.fs.wrapUpper(n, d, name), false, nil
 		}
 		if !is(err, syscall.ENOENT) {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	if d.low == nil || d.dead.Load() {
-		return nil, syscall.ENOENT
+		return nil, false, syscall.ENOENT
 	}
 	if _, gone := d.white[name]; gone {
-		return nil, syscall.ENOENT
+		return nil, false, syscall.ENOENT
 	}
-	n, err := d.low.Lookup(ctx, name)
-	if err != nil {
+	if n, err = d.low.Lookup(ctx, name); err != nil {
 		if d.up != nil && absent(err) {
 			err = syscall.ENOENT // whatever became of the lower directory
 		}
-		return nil, err
+		return nil, false, err
 	}
-	return d.fs.wrapLower(ctx, n, d, name), nil
+	return d.fs.wrapLower(ctx, n, d, name), true, nil
 }
 
 // shows reports whether name leads to the lower node itself. mu is held.

@@ -24,7 +24,7 @@
 //
 // # Lock order
 //
-// file.mu (over the copying of one file), then FS.renames, then dir.mu, a parent's
+// openFile.mu and openDir.mu; file.mu (over the copying of one file), then FS.renames, then dir.mu, a parent's
 // before a child's, two unrelated ones in the order of their numbers; FS.tables is
 // a leaf. Both servers are called with dir.mu held, but contents are copied
 // without it.

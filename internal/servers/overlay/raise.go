@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"strings"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
@@ -93,13 +94,17 @@ func (d *dir) hide(ctx context.Context, name string) {
 	if _, gone := d.white[name]; gone {
 		return
 	}
-	if _, err := d.low.Lookup(context.WithoutCancel(ctx), name); absent(err) {
-		return
+	if _, err := d.low.Lookup(context.WithoutCancel(ctx), name); !absent(err) {
+		d.whiteOut(name)
 	}
+}
+
+// whiteOut is hide for a name that is known to be below.
+func (d *dir) whiteOut(name string) {
 	if d.white == nil {
 		d.white = map[string]struct{}{}
 	}
-	d.white[name] = struct{}{}
+	d.white[strings.Clone(name)] = struct{}{}
 }
 
 // bury makes d a removed directory: its wrapper is the last to know it. mu is

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"context"
+	"strings"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
@@ -169,6 +170,7 @@ func (d *dir) lose(n vfs.Node) {
 }
 
 func (d *dir) gain(n vfs.Node, name string) {
+	name = strings.Clone(name)
 	if c, ok := n.(*dir); ok {
 		d.subs.Add(1)
 		c.place.Store(&place{d, name})
