@@ -40,7 +40,7 @@ static void over(struct point *p, const char *kind) {
 	kill(storm, SIGKILL);
 	while (waitpid(storm, 0, 0) < 0 && errno == EINTR)
 		;
-	say("%s, %s: %ld %s%s", p->name, kind, r, r == -1 ? strerrorname(e) : "", r >= 0 && t < 0.04 ? " early" : "");
+	say("%s, %s: %ld %s%s", p->name, kind, r, r == -1 ? strerrorname(e) : "", r >= 0 && (p->release || r == 0) && t < 0.04 ? " early" : "");
 	if (p->release)
 		pthread_join(th, 0);
 	if (p->prepare == new_child || p->prepare == locked || p->prepare == new_third)
