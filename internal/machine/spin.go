@@ -55,6 +55,9 @@ func (m *Machine) crowded() bool { return m.running.Load() >= runtimeCPU }
 // exchange hands the slot over with an operation and waits until it comes back.
 // It returns the state.
 func (t *Thread) exchange(op uint32) uint32 {
+	if st := t.arrive(); st != stateTrap {
+		return st
+	}
 	var serverTurns, stubTurns uint32
 	if !t.space.machine.crowded() {
 		serverTurns, stubTurns = t.server.turns(), t.stub.turns()
@@ -71,6 +74,15 @@ func (t *Thread) exchange(op uint32) uint32 {
 		t.server.learn(!slept)
 	}
 	return st
+}
+
+// arrive waits for a new thread's first stop. It returns the state.
+func (t *Thread) arrive() uint32 {
+	if !t.arriving {
+		return stateTrap
+	}
+	t.arriving = false
+	return t.slot.await(looks)
 }
 
 // Rest says that the answer to the trap will take long: the stub, if it still

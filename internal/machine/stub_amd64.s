@@ -291,18 +291,39 @@ called:
 	// can skip it.
 clone:
 	MOVL S_OP, R13
+	LEAQ S_CALLS(R12), R14
+	CMPL R13, $OP_FORK
+	JNE  cloning
+	MOVQ 0(R14), AX             // a new process's descriptors come first
+	MOVQ 8(R14), DI
+	MOVQ 16(R14), SI
+	MOVQ 24(R14), DX
+	SYSCALL
+	MOVQ AX, 56(R14)
+	ADDQ $64, R14
+	CMPQ AX, $0
+	JLT  trapped
+cloning:
 	MOVL S_PPID, BX
-	MOVQ (S_CALLS+8)(R12), DI
-	MOVQ (S_CALLS+16)(R12), SI
-	MOVQ (S_CALLS+24)(R12), DX
-	MOVQ (S_CALLS+32)(R12), R10
-	MOVQ (S_CALLS+40)(R12), R8
+	MOVQ 8(R14), DI
+	MOVQ 16(R14), SI
+	MOVQ 24(R14), DX
+	MOVQ 32(R14), R10
+	MOVQ 40(R14), R8
 	MOVL $56, AX
 	SYSCALL
 	LABEL(L_CLONE)
 	CMPQ AX, $0
 	JEQ  child
-	MOVQ AX, (S_CALLS+56)(R12)
+	MOVQ AX, 56(R14)
+	CMPL R13, $OP_FORK
+	JNE  trapped
+	MOVL $3, AX                 // close(1), close(2): they are the child's
+	MOVL $1, DI
+	SYSCALL
+	MOVL $3, AX
+	MOVL $2, DI
+	SYSCALL
 	JMP  trapped
 child:
 	MOVL $157, AX               // prctl

@@ -28,6 +28,7 @@ type Thread struct {
 
 	server, stub patience
 	looked       bool // the stub looks for the answer to this trap
+	arriving     bool // a new thread that need not have stopped yet
 }
 
 // Space returns the address space.
@@ -258,8 +259,9 @@ func (t *Thread) Scratch() ([]byte, uint64) {
 }
 
 // NewThread makes a thread of the same address space. It starts with a copy of
-// t's registers as they are now, extended ones included, stopped; change its
-// Regs, then Resume it.
+// t's registers as they are now, extended ones included; change its Regs, then
+// Resume it. It may still be on its way to its first stop: what needs it stopped
+// waits for that.
 func (t *Thread) NewThread(tls uint64, setTLS bool) (*Thread, error) {
 	if t.dead || !t.store() {
 		return nil, ErrDead
@@ -277,19 +279,17 @@ func (t *Thread) NewThread(tls uint64, setTLS bool) (*Thread, error) {
 		flags |= unix.CLONE_SETTLS
 	}
 	c := []Call{{NR: unix.SYS_CLONE, Args: [6]uint64{flags, n.addr(slotSize), 0, n.addr(0), tls}}}
-	n.slot.op = opThread
-	atomic.StoreUint32(&n.slot.state, stateRun)
 	if err := t.do(c, opThread); err != nil {
 		t.space.release(n)
 		return nil, err
 	}
-	if r := int64(t.slot.calls[0].ret); r < 0 {
+	r := int64(t.slot.calls[0].ret)
+	if r < 0 {
 		t.space.release(n)
 		return nil, unix.Errno(-r)
-	} else {
-		n.tid.Store(int32(r))
 	}
-	return n, n.arrive()
+	n.tid.Store(int32(r))
+	return n, nil
 }
 
 // Fork makes a copy of the address space with one thread, a copy of t.
@@ -307,8 +307,6 @@ func (t *Thread) Fork() (*Thread, error) {
 		s.discard()
 		return nil, err
 	}
-	atomic.StoreUint32(&n.slot.state, stateRun)
-
 	p := t.space
 	p.channel.Lock()
 	pid, err := t.forkLocked(s)
@@ -321,7 +319,7 @@ func (t *Thread) Fork() (*Thread, error) {
 	if err := s.born(pid); err != nil {
 		return nil, err
 	}
-	return n, n.arrive()
+	return n, nil
 }
 
 // forkLocked sends the child's descriptors over and makes the host process.
@@ -331,37 +329,18 @@ func (t *Thread) forkLocked(s *Space) (int, error) {
 		return 0, err
 	}
 	recv := t.recvCall()
-	if err := t.do(recv[:], opCalls); err != nil {
+	c := [2]Call{recv[0], {NR: unix.SYS_CLONE, Args: [6]uint64{forkFlags, 0, 0, t.addr(0), 0}}}
+	if err := t.do(c[:], opFork); err != nil {
 		return 0, err
 	}
 	if r := int64(t.slot.calls[0].ret); r < 0 {
 		return 0, fmt.Errorf("machine: passing descriptors to a child: %w", unix.Errno(-r))
 	}
-	c := []Call{{NR: unix.SYS_CLONE, Args: [6]uint64{forkFlags, 0, 0, t.addr(0), 0}}}
-	if err := t.do(c, opFork); err != nil {
-		return 0, err
-	}
-	pid := int64(t.slot.calls[0].ret)
-	done := []Call{{NR: unix.SYS_CLOSE, Args: [6]uint64{1}}, {NR: unix.SYS_CLOSE, Args: [6]uint64{2}}}
-	if err := t.do(done, opCalls); err != nil {
-		return 0, err
-	}
+	pid := int64(t.slot.calls[1].ret)
 	if pid < 0 {
 		return 0, unix.Errno(-pid)
 	}
 	return int(pid), nil
-}
-
-// arrive waits for a new thread's first stop and loads its registers.
-func (t *Thread) arrive() error {
-	if t.slot.await(looks) != stateTrap {
-		t.die()
-		return ErrDead
-	}
-	if t.load().Kind == TrapDead {
-		return ErrDead
-	}
-	return nil
 }
 
 // copyFrame copies t's signal frame to n's slot, at the same place, and mends
@@ -383,6 +362,8 @@ func (t *Thread) copyFrame(n *Thread) error {
 	stack := [3]uint64{n.addr(stackOffset), 0, slotSize - stackOffset}
 	copy(w[ucStack/8:], stack[:])
 	n.slot.altStack = stack
+	n.slot.state = stateRun // until it arrives
+	n.Regs, n.arriving = t.Regs, true
 	return nil
 }
 
@@ -390,7 +371,7 @@ func (t *Thread) copyFrame(n *Thread) error {
 // afterwards.
 func (t *Thread) Exit() {
 	t.tid.Store(0)
-	if !t.dead {
+	if !t.dead && t.arrive() == stateTrap {
 		t.slot.give(opExit)
 		for t.slot.await(0) == stateTrap {
 			t.slot.give(opExit)
