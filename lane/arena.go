@@ -72,3 +72,17 @@ func (a *arena) set(at, n int, used bool) {
 		i += span
 	}
 }
+
+// idle reports whether nothing is given out.
+func (a *arena) idle() bool {
+	for i, w := range a.used {
+		if i < len(a.used)-1 || a.units%64 == 0 {
+			if w != 0 {
+				return false
+			}
+		} else if w != ^uint64(0)<<(a.units%64) {
+			return false
+		}
+	}
+	return true
+}

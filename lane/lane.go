@@ -365,6 +365,18 @@ func (l *Lane) Close() error {
 	return nil
 }
 
+// Trim gives memory back that this end's larger requests have touched, if none is
+// under way. A lane that is used now and then need not hold what its largest
+// request took.
+func (l *Lane) Trim() error {
+	r := l.ring.Load()
+	if r == nil || !r.enter() {
+		return nil
+	}
+	defer r.leave()
+	return r.out.trim()
+}
+
 // Done returns a channel that is closed when the lane has ended.
 func (l *Lane) Done() <-chan struct{} { return l.ended }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Backpressure: slots and arena are all that a requester can have under way.
@@ -234,4 +236,15 @@ func anyBit(half []byte, off, slots int) bool {
 		}
 	}
 	return false
+}
+
+// trim gives the arena's pages back to the kernel if none is in use.
+func (c *caller) trim() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.slots == nil || !c.arena.idle() {
+		return nil
+	}
+	start := c.r.lay.data + c.r.lay.slots*slotRoom
+	return unix.Madvise(c.m[start:start+c.r.lay.arena], unix.MADV_REMOVE)
 }
