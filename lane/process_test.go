@@ -24,6 +24,8 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("LANE_TEST_ROLE") {
 	case "server":
 		serveProcess()
+	case "payload":
+		payloadProcess(os.Getenv("LANE_TEST_PATH"))
 	case "client":
 		clientProcess()
 	default:
