@@ -138,8 +138,5 @@ func sysPidfdGetfd(t *Task, a *Args) (uint64, error) {
 		return 0, err
 	}
 	fd, err := t.installDescription(d, true)
-	if err != nil {
-		d.release()
-	}
 	return uint64(fd), err
 }
