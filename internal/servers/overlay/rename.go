@@ -150,13 +150,14 @@ func (m *move) do(ctx context.Context) (done bool, err error) {
 
 // settle tells everybody of the move.
 func (m *move) settle(ctx context.Context) {
-	m.d.hide(ctx, m.name)
-	m.t.hide(ctx, m.toName)
 	if m.exchange {
 		m.t.lose(m.over)
 		m.d.gain(m.over, m.name)
-	} else if m.over != nil {
-		m.t.lost(ctx, m.over)
+	} else {
+		m.d.hide(ctx, m.name)
+		if m.over != nil {
+			m.t.lost(ctx, m.over)
+		}
 	}
 	m.d.lose(m.from)
 	m.t.gain(m.from, m.toName)
