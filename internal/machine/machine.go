@@ -22,10 +22,9 @@ const kickSignal = int(unix.SIGURG)
 
 // Machine makes and watches guest processes.
 type Machine struct {
-	stub    *stub
-	reaper  *reaper
-	running atomic.Int32 // guest threads that run natively now
-	local   [8]uint64
+	stub   *stub
+	reaper *reaper
+	local  [8]uint64
 
 	zygote *Thread
 	spawn  sync.Mutex // one user of the zygote at a time

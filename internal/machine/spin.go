@@ -48,10 +48,6 @@ func (p *patience) learn(found bool) {
 	}
 }
 
-// crowded reports whether there are as many running guest threads as
-// processors: then looking would take time from one of them.
-func (m *Machine) crowded() bool { return m.running.Load() >= runtimeCPU }
-
 // exchange hands the slot over with an operation and waits until it comes back.
 // It returns the state.
 func (t *Thread) exchange(op uint32) uint32 {
@@ -59,7 +55,7 @@ func (t *Thread) exchange(op uint32) uint32 {
 		return st
 	}
 	var serverTurns, stubTurns uint32
-	if !t.space.machine.crowded() {
+	if runtimeCPU > 1 {
 		serverTurns, stubTurns = t.server.turns(), t.stub.turns()
 	}
 	looked := t.looked

@@ -70,11 +70,7 @@ func (t *Thread) Resume() *Trap {
 
 // run hands the slot over and loads what comes back.
 func (t *Thread) run(op uint32) *Trap {
-	m := t.space.machine
-	m.running.Add(1)
-	st := t.exchange(op)
-	m.running.Add(-1)
-	if st != stateTrap {
+	if t.exchange(op) != stateTrap {
 		return t.die()
 	}
 	return t.load()
