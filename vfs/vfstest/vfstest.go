@@ -59,15 +59,7 @@ type Options struct {
 // up with t.Cleanup. It is called often, sometimes twice in a test, to have two
 // unrelated file systems.
 func Run(t *testing.T, mk func(t *testing.T) vfs.FS, opts Options) {
-	if opts.UID == 0 {
-		opts.UID = uint32(os.Geteuid())
-	}
-	if opts.GID == 0 {
-		opts.GID = uint32(os.Getegid())
-	}
-	if opts.BigDir == 0 {
-		opts.BigDir = 20000
-	}
+	opts.complete()
 	cases := writable
 	if opts.ReadOnly || opts.Sample {
 		cases = readOnly
@@ -79,6 +71,19 @@ func Run(t *testing.T, mk func(t *testing.T) vfs.FS, opts Options) {
 			}
 			c.run(newEnv(t, mk, &opts))
 		})
+	}
+}
+
+// complete fills in what is left out.
+func (o *Options) complete() {
+	if o.UID == 0 {
+		o.UID = uint32(os.Geteuid())
+	}
+	if o.GID == 0 {
+		o.GID = uint32(os.Getegid())
+	}
+	if o.BigDir == 0 {
+		o.BigDir = 20000
 	}
 }
 

@@ -47,6 +47,7 @@ func TestNothingRemains(t *testing.T) {
 	if uppers != 1 || kept != 0 { // the root
 		t.Errorf("%d upper files, %d kept, after looking", uppers, kept)
 	}
+	before := b.files()
 	for i := range files {
 		name := fmt.Sprint("d/", i)
 		b.write(name, "y")
@@ -55,6 +56,9 @@ func TestNothingRemains(t *testing.T) {
 		b.remove(name)
 		b.create(name)
 	}
+	if n := b.files() - before; n != files+1 { // and d
+		t.Errorf("%d more upper files", n)
+	}
 	if !collect(func() bool { lowers, uppers, kept = b.fs.Known(); return lowers == 2 }) {
 		t.Errorf("%d wrappers after removing", lowers)
 	}
@@ -62,6 +66,41 @@ func TestNothingRemains(t *testing.T) {
 		t.Errorf("%d upper files, %d kept, after removing", uppers, kept)
 	}
 	runtime.KeepAlive(b)
+}
+
+// files counts those of the upper file system.
+func (b *box) files() int {
+	b.Helper()
+	s, err := b.fs.Statfs(ctx)
+	b.ok(err)
+	return int(s.Files - s.FilesFree)
+}
+
+// TestLinksAreCountedForGood: that a name is gone is known even if nobody held
+// the file, and a copy without names goes.
+func TestLinksAreCountedForGood(t *testing.T) {
+	b := newBox(t, "a", "b=a", "c=a")
+	b.remove("a")
+	collect(func() bool { return false })
+	b.links("b", 2)
+	before := b.files()
+	b.write("b", "new")
+	b.remove("b")
+	collect(func() bool { return false })
+	b.links("c", 1)
+	b.holds("c", "new")
+	n := b.node("c")
+	b.remove("c")
+	if got := b.files(); got != before {
+		t.Errorf("%d upper files, %d before", got, before)
+	}
+	if _, uppers, kept := b.fs.Known(); uppers != 1 || kept != 0 {
+		t.Errorf("%d upper files and %d lower ones are known", uppers, kept)
+	}
+	if a := b.attr(n); a.Nlink != 0 {
+		t.Errorf("%d links", a.Nlink)
+	}
+	runtime.KeepAlive(n)
 }
 
 // TestOverlayIsCollected: a box that is over leaves nothing.
