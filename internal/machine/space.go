@@ -35,6 +35,7 @@ type Space struct {
 	dead    bool
 	done    chan struct{}
 	status  unix.WaitStatus
+	then    func() // FreeThen's
 }
 
 // newSpace prepares what a new process will share with the server.
@@ -204,10 +205,32 @@ func (s *Space) reaped() {
 	for _, t := range s.threads {
 		t.tid.Store(0)
 		atomic.StoreUint32(&t.slot.state, stateDead)
-		futexWake(&t.slot.state)
+		if atomic.LoadUint32(&t.slot.serverSleeps) != 0 {
+			futexWake(&t.slot.state)
+		}
 	}
+	then := s.then
 	s.mu.Unlock()
 	close(s.done)
+	if then != nil {
+		s.Free()
+		then()
+	}
+}
+
+// FreeThen is Free, but does not wait for the process's end: that is when it
+// happens, and then is called.
+func (s *Space) FreeThen(then func()) {
+	s.mu.Lock()
+	gone := s.dead
+	if !gone {
+		s.then = then
+	}
+	s.mu.Unlock()
+	if gone {
+		s.Free()
+		then()
+	}
 }
 
 // Free returns the server's side of a space whose process is gone and whose

@@ -22,7 +22,7 @@ type Memory struct {
 
 	mu                   sync.Mutex
 	users                int
-	leaving              sync.WaitGroup // threads that are ending, no users any more
+	leaving              int // threads that are ending, no users any more
 	brkStart, brk        uint64
 	argStart, argEnd     uint64
 	envStart, envEnd     uint64
@@ -73,23 +73,22 @@ func (m *Memory) release(k *Kernel, th *machine.Thread) {
 	m.mu.Lock()
 	m.users--
 	last := m.users == 0
-	if !last {
-		m.leaving.Add(1)
-	}
+	m.leaving++
 	m.mu.Unlock()
-	if !last {
+	if last {
+		m.detachAll(k)
+		m.space.Kill()
+	} else {
 		th.Exit()
-		m.leaving.Done()
-		return
 	}
-	m.detachAll(k)
-	m.space.Kill()
-	k.alive.Add(1)
-	go func() {
-		defer k.alive.Done()
-		m.leaving.Wait() // their slots go with the space
-		m.space.Free()
-	}()
+	m.mu.Lock()
+	m.leaving--
+	left := m.users == 0 && m.leaving == 0 // the slots go with the space
+	m.mu.Unlock()
+	if left {
+		k.alive.Add(1)
+		m.space.FreeThen(k.alive.Done)
+	}
 }
 
 func sysMmap(t *Task, a *Args) (uint64, error) {
