@@ -161,6 +161,9 @@ func errnoOf(err error) syscall.Errno {
 	if err == nil {
 		return 0
 	}
+	if e, ok := err.(syscall.Errno); ok { // nearly always
+		return e
+	}
 	var e syscall.Errno
 	if errors.As(err, &e) {
 		return e
