@@ -31,7 +31,8 @@ type Space struct {
 	pid     int // 0 when reaped or not yet born
 	pidFD   int
 	threads map[int]*Thread
-	next    int
+	next    int   // slots from here on were never used, but for a forked thread's
+	free    []int // used ones below next
 	dead    bool
 	done    chan struct{}
 	status  unix.WaitStatus
@@ -73,16 +74,22 @@ func (s *Space) prepare() error {
 	return nil
 }
 
-// allocate finds a free slot.
+// allocate finds a free slot, one that was used before if there is one: its
+// pages are there already.
 func (s *Space) allocate() (*Thread, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.dead {
 		return nil, ErrDead
 	}
-	for range maxSlots {
+	if n := len(s.free); n > 0 {
+		i := s.free[n-1]
+		s.free = s.free[:n-1]
+		return s.place(i), nil
+	}
+	for s.next < maxSlots {
 		i := s.next
-		s.next = (s.next + 1) % maxSlots
+		s.next++
 		if s.threads[i] == nil {
 			return s.place(i), nil
 		}
@@ -93,7 +100,6 @@ func (s *Space) allocate() (*Thread, error) {
 func (s *Space) allocateAt(i int) *Thread {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.next = (i + 1) % maxSlots
 	return s.place(i)
 }
 
@@ -113,6 +119,9 @@ func (s *Space) place(i int) *Thread {
 func (s *Space) release(t *Thread) {
 	s.mu.Lock()
 	delete(s.threads, t.index)
+	if t.index < s.next {
+		s.free = append(s.free, t.index)
+	}
 	last := len(s.threads) == 0
 	s.mu.Unlock()
 	if last {
