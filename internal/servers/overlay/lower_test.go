@@ -186,6 +186,28 @@ func TestHardLinksRemoved(t *testing.T) {
 	b.holds("x", "both")
 }
 
+// TestHolesAreKept: a copy has the holes of its original.
+func TestHolesAreKept(t *testing.T) {
+	const size = 64 << 20
+	b := newBox(t, "f")
+	b.ok(os.Truncate(b.host("f"), size))
+	f, err := os.OpenFile(b.host("f"), os.O_WRONLY, 0)
+	b.ok(err)
+	_, err = f.WriteAt([]byte("middle"), size/2)
+	b.ok(err)
+	b.ok(f.Close())
+	b.write("f", "F")
+	a := b.attr(b.node("f"))
+	if a.Size != size || a.Blocks*512 > 1<<20 {
+		t.Errorf("size %d, %d blocks", a.Size, a.Blocks)
+	}
+	p := make([]byte, 10)
+	r := b.open(b.node("f"), unix.O_RDONLY)
+	if n, err := vfs.Read(ctx, r, p, size/2-2); string(p[:n]) != "\x00\x00middle\x00\x00" || err != nil {
+		t.Errorf("read %q, %v", p[:n], err)
+	}
+}
+
 // TestTruncateDoesNotCopy: contents that are not wanted are not read.
 func TestTruncateDoesNotCopy(t *testing.T) {
 	dir := t.TempDir()

@@ -137,6 +137,24 @@ func TestExchange(t *testing.T) {
 	b.is("exchange with what is in it", b.rename("a", "a/g", unix.RENAME_EXCHANGE), syscall.EINVAL)
 }
 
+// TestRemovingMovesTimes: a directory's times move with its lower names, too.
+func TestRemovingMovesTimes(t *testing.T) {
+	b := newBox(t, "d/f", "d/sub/", "d/g")
+	old := syscall.Timespec{Sec: 1e9}
+	for _, path := range []string{"d/f", "d/sub"} {
+		b.ok(vfs.SetAttributes(ctx, b.node("d"), nil, vfs.SetAttr{Valid: vfs.SetMtime, Mtime: old}))
+		b.remove(path)
+		if a := b.attr(b.node("d")); a.Mtime.Sec < 1.5e9 {
+			t.Errorf("removing %s left the directory's time", path)
+		}
+	}
+	b.ok(vfs.SetAttributes(ctx, b.node("d"), nil, vfs.SetAttr{Valid: vfs.SetMtime, Mtime: old}))
+	b.write("d/g", "x")
+	if a := b.attr(b.node("d")); a.Mtime != old {
+		t.Errorf("copying a file moved the directory's time to %v", a.Mtime)
+	}
+}
+
 // TestHostChanges: what processes of the host do shows where the overlay has
 // nothing of its own.
 func TestHostChanges(t *testing.T) {
@@ -156,6 +174,17 @@ func TestHostChanges(t *testing.T) {
 	b.holds("d/ours", "")
 	b.missing("d/goes")
 	b.missing("d/stays")
+
+	// A directory that we removed comes back in another place.
+	b.ok(os.Mkdir(b.host("gone"), 0o755))
+	gone := b.node("gone")
+	b.remove("gone")
+	b.ok(os.Rename(b.host("gone"), b.host("back")))
+	if b.node("back") == gone {
+		t.Error("a removed directory is found again")
+	}
+	b.create("back/ours")
+	b.shows("back", "ours")
 
 	// The host moves a directory, and takes one away that we have written in.
 	e := b.node("e")
@@ -187,6 +216,9 @@ func TestListWhileRaised(t *testing.T) {
 	b := newBox(t, files...)
 	f := b.open(b.node("d"), unix.O_RDONLY|unix.O_DIRECTORY)
 	seen := map[string]int{}
+	all, err := f.(vfs.DirReader).ReadDir(ctx, 0, 100)
+	b.ok(err)
+	gone := all[len(all)-1].Name // the last that will be read
 	for cookie := uint64(0); ; {
 		list, err := f.(vfs.DirReader).ReadDir(ctx, cookie, 5)
 		b.ok(err)
@@ -199,6 +231,7 @@ func TestListWhileRaised(t *testing.T) {
 		cookie = list[len(list)-1].Next
 		switch len(seen) {
 		case 5:
+			b.remove("d/" + gone)
 			b.create("d/new")
 			b.write("d/"+list[0].Name, "copied")
 		case 10:
@@ -212,7 +245,7 @@ func TestListWhileRaised(t *testing.T) {
 			t.Errorf("%s was seen %d times", name, n)
 		}
 	}
-	if len(seen) != 40 {
-		t.Errorf("%d entries", len(seen))
+	if len(seen) != 39 || seen[gone] > 0 {
+		t.Errorf("%d entries; one that was gone %d times", len(seen), seen[gone])
 	}
 }

@@ -160,8 +160,11 @@ func populateBoth(t *rapid.T, dirs ...string) {
 					continue
 				}
 				fmt.Fprintf(f, "contents %d", i)
-				if kinds[i] == 5 {
+				switch kinds[i] {
+				case 5:
 					f.WriteAt([]byte("far"), 100_000)
+				case 6: // a hole at the end
+					f.Truncate(50_000)
 				}
 				f.Close()
 				unix.Setxattr(p, "user.x", []byte("below"), 0)
