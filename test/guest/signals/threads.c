@@ -177,13 +177,17 @@ int main(int argc, char **argv) {
 	pthread_mutex_t *m = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
 	pthread_mutex_init(m, &a);
+	int locked[2];
+	pipe(locked);
 	q = fork();
 	if (q == 0) {
 		pthread_mutex_lock(m);
+		write(locked[1], "", 1);
 		nap(0.05);
 		kill(getpid(), SIGKILL);
 	}
-	nap(0.02);
+	char go;
+	read(locked[0], &go, 1);
 	say("shared robust %d\n", pthread_mutex_lock(m) == EOWNERDEAD);
 	waitpid(q, &st, 0);
 	return 0;
