@@ -84,10 +84,11 @@ func TestHostileServer(t *testing.T) {
 			}
 			h.asServer(0, slotState).Store(slotWord(gen, 78))
 		},
-		"hang up":       func(h *hostile) { unix.Shutdown(h.evil.sock, unix.SHUT_RDWR) },
-		"empty message": func(h *hostile) { send(h.evil.sock, nil) },
+		"hang up": func(h *hostile) { unix.Shutdown(h.evil.sock, unix.SHUT_RDWR) },
+		"empty message": func(h *hostile) {
+			send(h.evil.sock, nil)
+		},
 		"unknown message": func(h *hostile) {
-			send(h.evil.sock, []byte{99, 1, 2, 3})
 			send(h.evil.sock, []byte{99, 1, 2, 3})
 		},
 	} {

@@ -159,11 +159,12 @@ func (r *ring) ready(events uint32) {
 	if events&unix.EPOLLOUT != 0 {
 		r.notifyWritable()
 	}
-	r.recvMu.Lock()
-	r.rung = false
-	err := r.drainLocked()
-	rung := r.rung
-	r.recvMu.Unlock()
+	var err error
+	if events != 0 {
+		r.recvMu.Lock()
+		err = r.drainLocked()
+		r.recvMu.Unlock()
+	}
 	for n := 0; ; n++ {
 		progress, _ := r.poll(false)
 		if !r.arm() && !progress {
@@ -176,7 +177,7 @@ func (r *ring) ready(events uint32) {
 	}
 	if err != nil {
 		r.fail(err)
-	} else if rung {
+	} else if events&unix.EPOLLIN != 0 {
 		r.hub.warm(r)
 	}
 }

@@ -22,11 +22,9 @@ type caller struct {
 	post sync.Mutex
 	tail uint64
 
-	interest      atomic.Int32 // who wants a bell on completion
-	directOff     atomic.Int32 // callers that shall not wait directly
-	directPenalty atomic.Int32
-	crowd         atomic.Int32 // how many were woken at a time lately
-	spin          spinner
+	interest atomic.Int32 // who wants a bell on completion
+	crowd    atomic.Int32 // how many were woken at a time lately
+	spin     spinner
 }
 
 // callSlot is what the requester itself knows of a slot; nothing in it can be
@@ -159,6 +157,7 @@ func (c *caller) send(ctx context.Context, req, rep *Message, flags uint32) (slo
 
 // publish appends the slot to the ring: from here on the server may claim it.
 func (c *caller) publish(i int, gen uint64) {
+	directPosts.Add(1)
 	c.post.Lock()
 	slotPost(c.state(i), gen)
 	word(c.m, c.r.lay.ring+int(c.tail%uint64(c.r.lay.slots))*8).Store(ringEntry(i, gen))

@@ -16,16 +16,22 @@ const (
 
 	// After a wait that was too long, or during which others asked, that many
 	// callers do not try it; twice as many the next time.
-	directPenalty    = 16
-	directPenaltyMax = 1024
+	directFirst = 16
+	directMost  = 1024
 )
 
-var directWaiters atomic.Int32
+// How that went is learnt for the whole process.
+var (
+	directWaiters atomic.Int32
+	directOff     atomic.Int32  // callers that shall not try it
+	directPenalty atomic.Int32  // the next value of directOff
+	directPosts   atomic.Uint64 // requests posted
+)
 
 // direct waits for the answer for a short while. It reports whether the state has
 // moved on from posted and claimed; either way the caller looks again.
 func (c *caller) direct(ctx context.Context, i int) bool {
-	if noWaitv.Load() || c.directOff.Load() > 0 && c.directOff.Add(-1) >= 0 {
+	if noWaitv.Load() || directOff.Load() > 0 && directOff.Add(-1) >= 0 {
 		return false
 	}
 	if directWaiters.Add(1) > directMax {
@@ -41,9 +47,9 @@ func (c *caller) direct(ctx context.Context, i int) bool {
 		})
 		defer stop()
 	}
-	posted0 := word(c.m, ctlTail).Load()
+	before := directPosts.Load()
 	paid := true
-	defer func() { c.directResult(paid && word(c.m, ctlTail).Load()-posted0 <= 1) }()
+	defer func() { directResult(paid && directPosts.Load()-before <= 1) }()
 	wait := word32(c.m, c.r.lay.slot+i*slotSize+slotWait)
 	wait.Store(1)
 	defer wait.Store(0)
@@ -73,13 +79,13 @@ func (c *caller) direct(ctx context.Context, i int) bool {
 	}
 }
 
-func (c *caller) directResult(paid bool) {
-	p := c.directPenalty.Load()
+func directResult(paid bool) {
+	p := directPenalty.Load()
 	if paid {
-		c.directPenalty.Store(p / 2)
+		directPenalty.Store(p / 2)
 		return
 	}
-	p = min(2*p+directPenalty, directPenaltyMax)
-	c.directPenalty.Store(p)
-	c.directOff.Store(p)
+	p = min(2*p+directFirst, directMost)
+	directPenalty.Store(p)
+	directOff.Store(p)
 }

@@ -120,7 +120,7 @@ func (s *server) start(hold bool) (progress bool, held *Request) {
 		switch {
 		case note:
 		case inline:
-			s.serve(r, h, false)
+			s.serve(r, h, nil)
 		case hold:
 			if held != nil {
 				go s.serveAll(held)
@@ -142,10 +142,10 @@ func (s *server) wakeRecvLocked() bool {
 	return false
 }
 
-// serve runs one request. It reports whether others were posted meanwhile. The
-// leader looks for the next request itself: no bell is wanted from the moment
-// when the caller may ask again.
-func (s *server) serve(r *Request, h Handler, leader bool) (others bool) {
+// serve runs one request. The leader, who serves lanes, looks for the next one
+// itself: no bell is wanted from the moment when the caller may ask again; and it
+// is told whether others were posted meanwhile.
+func (s *server) serve(r *Request, h Handler, lanes []*ring) (others bool) {
 	err := s.load(r)
 	if err == nil {
 		err = r.ctx.Err() // cancelled before it was begun
@@ -153,9 +153,9 @@ func (s *server) serve(r *Request, h Handler, leader bool) (others bool) {
 	if err == nil {
 		err = r.run(h)
 	}
-	if leader {
+	if lanes != nil {
 		word(s.m, ctlSleep).Store(0)
-		others = s.posted()
+		others = anyWork(lanes)
 	}
 	s.complete(r, err)
 	return others
@@ -170,7 +170,7 @@ func (s *server) serveAll(r *Request) {
 	}
 	defer ring.leave()
 	for r != nil {
-		s.serve(r, r.handler, false)
+		s.serve(r, r.handler, nil)
 		if !s.posted() {
 			return
 		}
@@ -188,7 +188,7 @@ func (s *server) serveNotes(h Handler) {
 	for len(s.notes) > 0 {
 		r := s.notes[0]
 		s.mu.Unlock()
-		s.serve(r, h, false)
+		s.serve(r, h, nil)
 		s.mu.Lock()
 		s.notes = s.notes[1:]
 	}

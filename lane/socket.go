@@ -194,39 +194,52 @@ func (r *ring) drainLocked() error {
 	b := recvBufs.Get().(*recvBuf)
 	defer recvBufs.Put(b)
 	for {
-		n, oob, flags, err := b.recv(r.sock)
+		n, err := b.recv(r.sock)
 		if err == syscall.EAGAIN {
 			return nil
 		}
 		if err != nil {
 			return ErrPeerDied
 		}
-		if n == 1 && oob == 0 && b.p[0] == msgBell {
-			r.rung = true
-			continue
+		var over error // what comes after it is closed
+		for i := range n {
+			p, oob, flags := b.message(i)
+			if len(oob) == 0 && len(p) == 1 && p[0] == msgBell {
+				r.rung = true
+				continue
+			}
+			if err := r.receivedLocked(p, oob, flags, over); over == nil {
+				over = err
+			}
 		}
-		fds, cred := parseControl(b.oob[:oob])
-		switch {
-		case n == 0:
-			closeFDs(fds)
-			return ErrPeerDied
-		case b.p[0] == msgBell:
-			r.rung = true
-			closeFDs(fds)
-		case b.p[0] == msgHello && len(fds) == 0:
-			if cred != nil {
-				r.peer.Store(cred)
-				unix.SetsockoptInt(r.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 0)
-			}
-		case b.p[0] == msgObjects && flags&unix.MSG_TRUNC == 0:
-			if err := r.storeObjects(b.p[:n], fds, flags&unix.MSG_CTRUNC != 0); err != nil {
-				return err
-			}
-		default:
-			closeFDs(fds)
-			return ErrProtocol
+		if over != nil || n < recvBatch {
+			return over
 		}
 	}
+}
+
+// receivedLocked deals with a message that is not a plain bell. Once the lane is
+// over only its descriptors are closed.
+func (r *ring) receivedLocked(p, oob []byte, flags int32, over error) error {
+	fds, cred := parseControl(oob)
+	switch {
+	case over != nil:
+	case len(p) == 0:
+		over = ErrPeerDied
+	case p[0] == msgBell:
+		r.rung = true
+	case p[0] == msgHello && len(fds) == 0:
+		if cred != nil {
+			r.peer.Store(cred)
+			unix.SetsockoptInt(r.sock, unix.SOL_SOCKET, unix.SO_PASSCRED, 0)
+		}
+	case p[0] == msgObjects && flags&unix.MSG_TRUNC == 0:
+		return r.storeObjects(p, fds, flags&unix.MSG_CTRUNC != 0)
+	default:
+		over = ErrProtocol
+	}
+	closeFDs(fds)
+	return over
 }
 
 // storeObjects keeps an objects message until its request or reply is taken.

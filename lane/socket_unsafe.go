@@ -11,31 +11,50 @@ import (
 // scheduler: it would hand the processor to somebody else in the middle of a
 // round trip.
 
-// recvBuf holds one message from a lane's socket.
+// recvBatch is how many messages one call reads. Fewer than that mean that the
+// socket is empty, without a second call.
+const recvBatch = 4
+
+// recvBuf holds messages from a lane's socket.
 type recvBuf struct {
-	p   [256]byte
-	oob [512]byte
-	iov unix.Iovec
-	hdr unix.Msghdr
+	p   [recvBatch][256]byte
+	oob [recvBatch][512]byte
+	iov [recvBatch]unix.Iovec
+	hdr [recvBatch]mmsghdr
 }
 
-// recv reads one message: n bytes in b.p and oob bytes of control messages.
-func (b *recvBuf) recv(sock int) (n, oob int, flags int32, err error) {
-	b.iov.Base = &b.p[0]
-	b.iov.SetLen(len(b.p))
-	b.hdr = unix.Msghdr{Iov: &b.iov, Iovlen: 1, Control: &b.oob[0]}
-	b.hdr.SetControllen(len(b.oob))
+// mmsghdr is the kernel's.
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+	_   uint32
+}
+
+// recv reads what there is, up to recvBatch messages.
+func (b *recvBuf) recv(sock int) (messages int, err error) {
+	for i := range b.hdr {
+		b.iov[i].Base = &b.p[i][0]
+		b.iov[i].SetLen(len(b.p[i]))
+		b.hdr[i] = mmsghdr{hdr: unix.Msghdr{Iov: &b.iov[i], Iovlen: 1, Control: &b.oob[i][0]}}
+		b.hdr[i].hdr.SetControllen(len(b.oob[i]))
+	}
 	for {
-		r, _, e := syscall.RawSyscall(unix.SYS_RECVMSG, uintptr(sock), uintptr(unsafe.Pointer(&b.hdr)),
-			unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC)
+		r, _, e := syscall.RawSyscall6(unix.SYS_RECVMMSG, uintptr(sock), uintptr(unsafe.Pointer(&b.hdr[0])), recvBatch,
+			unix.MSG_DONTWAIT|unix.MSG_CMSG_CLOEXEC, 0, 0)
 		if e == unix.EINTR {
 			continue
 		}
 		if e != 0 {
-			return 0, 0, 0, e
+			return 0, e
 		}
-		return int(r), int(b.hdr.Controllen), b.hdr.Flags, nil
+		return int(r), nil
 	}
+}
+
+// message returns one of the messages read: its bytes, control messages, flags.
+func (b *recvBuf) message(i int) (p, oob []byte, flags int32) {
+	h := &b.hdr[i]
+	return b.p[i][:h.n], b.oob[i][:h.hdr.Controllen], h.hdr.Flags
 }
 
 var bellMessage = [1]byte{msgBell}

@@ -19,7 +19,8 @@ import (
 
 const (
 	warmMax  = 16
-	warmHeat = 3 // bells through the socket after which a lane becomes warm
+	warmHeat = 3   // bells through the socket after which a lane becomes warm
+	warmRest = 512 // how often others had something to do before one makes room
 
 	spinTime  = 10 * time.Microsecond
 	spinProbe = 64 // every so often a spin is tried although it did not pay
@@ -116,6 +117,13 @@ func (h *hub) warm(r *ring) {
 			if o.used.Load() < w.lanes[oldest].used.Load() {
 				oldest = i
 			}
+		}
+		// When more lanes are in use than can be warm, changing places all the time
+		// would cost more than it gains.
+		if w.clock.Load()-w.lanes[oldest].used.Load() < warmRest {
+			r.heat.Store(0)
+			r.leave()
+			return
 		}
 		h.coolLocked(oldest)
 	}
@@ -239,7 +247,7 @@ func (h *hub) lead() {
 				go held.ring.serveAll(held)
 				h.crowded = max(0, h.crowded-1)
 			case held != nil:
-				if held.ring.serve(held, held.handler, true) {
+				if held.ring.serve(held, held.handler, lanes) {
 					h.penalty = min(2*h.penalty+crowdPenalty, 64*crowdPenalty)
 					h.crowded = h.penalty
 				} else {
@@ -267,12 +275,12 @@ func (h *hub) look(lanes []*ring) {
 // busy reports whether several requests came since the leader last slept and are
 // not done, or several callers wait for theirs.
 func busy(lanes []*ring) bool {
+	running, crowd := int32(0), int32(0)
 	for _, r := range lanes {
-		if r.in.running.Load()-r.blocked >= 2 || r.out.crowd.Load() >= 2 {
-			return true
-		}
+		running += max(0, r.in.running.Load()-r.blocked)
+		crowd += r.out.crowd.Load()
 	}
-	return false
+	return running >= 2 || crowd >= 2
 }
 
 // bellsTo turns a warm lane's bells to the leader or the follower. One that has
