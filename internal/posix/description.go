@@ -193,12 +193,17 @@ func (t *Task) closeFD(fd int) error {
 	return t.fds.closed(t, d)
 }
 
-// closeContext is the context for what a server does at close.
-func (k *Kernel) closeContext(t *Task) context.Context {
+// closeGrace is how long a server may take over what the end of a process or of
+// a description brings, for which nobody waits.
+const closeGrace = time.Second
+
+// closeContext is the context for what a server does at close; t is nil when no
+// call waits for it.
+func closeContext(t *Task) (context.Context, context.CancelFunc) {
 	if t != nil {
-		return t.context()
+		return t.context(), func() {}
 	}
-	return context.Background()
+	return context.WithTimeoutCause(context.Background(), closeGrace, vfs.ErrCallerDied)
 }
 
 // offsetLock is a lock whose waiters can be killed: its holder may be waiting

@@ -13,6 +13,7 @@ const (
 	fDupfdQuery   = 1024 + 3
 	fCreatedQuery = 1024 + 4
 	longestHint   = 5 // RWH_WRITE_LIFE_EXTREME
+	dnMultishot   = 1 << 31
 )
 
 // sealer is a memory file with seals.
@@ -86,6 +87,8 @@ func sysFcntl(t *Task, a *Args) (uint64, error) {
 		}
 		t.k.miss(t, "fcntl F_SETLEASE")
 		return 0, syscall.EINVAL
+	case unix.F_NOTIFY:
+		return 0, t.dnotify(d, uint32(arg))
 	case unix.F_GET_RW_HINT, unix.F_GET_FILE_RW_HINT:
 		return 0, t.copyOutUint64(arg, 0)
 	case unix.F_SET_RW_HINT, unix.F_SET_FILE_RW_HINT:
@@ -99,6 +102,19 @@ func sysFcntl(t *Task, a *Args) (uint64, error) {
 	}
 	t.k.miss(t, "fcntl command "+utoa(uint64(cmd)))
 	return 0, syscall.EINVAL
+}
+
+// dnotify is F_NOTIFY, of which only the end of a notification is there:
+// inotify(7) has long replaced the rest.
+func (t *Task) dnotify(d *Description, events uint32) error {
+	switch {
+	case d.path.d.dir == nil:
+		return syscall.ENOTDIR
+	case events&^dnMultishot == 0:
+		return nil
+	}
+	t.k.miss(t, "fcntl F_NOTIFY")
+	return syscall.EINVAL
 }
 
 // setStatus is F_SETFL.

@@ -314,7 +314,9 @@ func (f *FDTable) closed(t *Task, d *Description) error {
 	f.k.mounts.locks.closed(f.id, d)
 	var err error
 	if fl, ok := d.file.(vfs.Flusher); ok {
-		err = fl.Flush(f.k.closeContext(t))
+		ctx, cancel := closeContext(t)
+		err = fl.Flush(ctx)
+		cancel()
 	}
 	if e := d.releaseErr(); err == nil {
 		err = e

@@ -1,7 +1,6 @@
 package posix
 
 import (
-	"context"
 	"math"
 	"slices"
 	"sync"
@@ -261,6 +260,8 @@ func (l *lockTable) release(n vfs.Node, owner uint64) {
 	for _, r := range remote {
 		r.Type, r.Start, r.End = unix.F_UNLCK, 0, math.MaxInt64
 		// Nobody can be told if that fails; the server ends a dead client's locks.
-		_ = n.(vfs.Locker).SetLock(context.Background(), r, false)
+		ctx, cancel := closeContext(nil)
+		_ = n.(vfs.Locker).SetLock(ctx, r, false)
+		cancel()
 	}
 }
