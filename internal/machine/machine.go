@@ -231,7 +231,7 @@ func (m *Machine) confine(t *Thread, mem []byte, at uint64) error {
 func (m *Machine) NewThread() (*Thread, error) {
 	m.spawn.Lock()
 	defer m.spawn.Unlock()
-	t, err := m.zygote.Fork()
+	t, err := m.zygote.fork()
 	if err != nil {
 		return nil, fmt.Errorf("machine: a new process: %w", err)
 	}

@@ -82,6 +82,9 @@ func (s *Space) allocate() (*Thread, error) {
 	if s.dead {
 		return nil, ErrDead
 	}
+	if err := mayGrow(); err != nil {
+		return nil, err
+	}
 	if n := len(s.free); n > 0 {
 		i := s.free[n-1]
 		s.free = s.free[:n-1]
@@ -112,13 +115,17 @@ func (s *Space) place(i int) *Thread {
 		kickSet: 1 << (kickSignal - 1),
 	}
 	s.threads[i] = t
+	guestThreads.Add(1)
 	return t
 }
 
 // release frees a thread's slot; with the last thread the process ends.
 func (s *Space) release(t *Thread) {
 	s.mu.Lock()
-	delete(s.threads, t.index)
+	if s.threads[t.index] == t {
+		delete(s.threads, t.index)
+		guestThreads.Add(-1)
+	}
 	if t.index < s.next {
 		s.free = append(s.free, t.index)
 	}
@@ -129,23 +136,33 @@ func (s *Space) release(t *Thread) {
 	}
 }
 
-// born records the host process and forgets what is its own now.
+// born records the host process and forgets what is its own now. When it fails,
+// the process and the space are gone.
 func (s *Space) born(pid int) error {
 	unix.Close(s.memFD)
 	unix.Close(s.remoteFD)
 	s.memFD, s.remoteFD = -1, -1
 	fd, err := unix.PidfdOpen(pid, 0)
-	s.mu.Lock()
-	s.pid, s.pidFD = pid, fd
-	s.mu.Unlock()
 	if err == nil {
-		err = s.machine.reaper.add(s, fd)
+		s.mu.Lock()
+		s.pid, s.pidFD = pid, fd
+		s.mu.Unlock()
+		if err = s.machine.reaper.add(s, fd); err == nil {
+			return nil
+		}
+		s.mu.Lock()
+		s.pid = 0
+		s.mu.Unlock()
 	}
-	if err != nil {
-		unix.Kill(pid, unix.SIGKILL)
-		return fmt.Errorf("machine: watching a new process: %w", err)
-	}
-	return nil
+	// It has no more than begun; nobody else will wait for it.
+	unix.Kill(pid, unix.SIGKILL)
+	unix.Wait4(pid, nil, 0, nil)
+	s.mu.Lock()
+	s.dead = true
+	s.mu.Unlock()
+	s.discard()
+	close(s.done)
+	return fmt.Errorf("machine: watching a new process: %w", err)
 }
 
 // discard frees a space that never became a process.
@@ -156,10 +173,18 @@ func (s *Space) discard() {
 			*fd = -1
 		}
 	}
-	if s.mem != nil {
-		unix.Munmap(s.mem)
-		s.mem = nil
+	s.unmap()
+}
+
+// unmap gives back the memory of all slots, whose threads nobody uses any more.
+func (s *Space) unmap() {
+	if s.mem == nil {
+		return
 	}
+	unix.Munmap(s.mem)
+	s.mem = nil
+	guestThreads.Add(-int64(len(s.threads)))
+	clear(s.threads)
 }
 
 // signal sends the kick. The process is not reaped while s.mu is held, so its
@@ -250,10 +275,7 @@ func (s *Space) Free() {
 	defer s.channel.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.mem != nil {
-		unix.Munmap(s.mem)
-		s.mem = nil
-	}
+	s.unmap()
 	if s.localFD >= 0 {
 		unix.Close(s.localFD)
 		s.localFD = -1

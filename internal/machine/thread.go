@@ -290,6 +290,15 @@ func (t *Thread) NewThread(tls uint64, setTLS bool) (*Thread, error) {
 
 // Fork makes a copy of the address space with one thread, a copy of t.
 func (t *Thread) Fork() (*Thread, error) {
+	if err := mayGrow(); err != nil {
+		return nil, err
+	}
+	return t.fork()
+}
+
+// fork is Fork, whether there are too many threads already or not: a program
+// that is to replace another one must not fail for that.
+func (t *Thread) fork() (*Thread, error) {
 	if t.dead || !t.store() {
 		return nil, ErrDead
 	}

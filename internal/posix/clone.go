@@ -182,9 +182,10 @@ func (t *Task) cloneMemory(child *Task, c *cloneArgs) error {
 		}
 	}
 	if err != nil {
-		if e := errnoOf(err); e != syscall.EIO {
-			return e
+		if errnoOf(err) == syscall.ENOMEM {
+			return syscall.ENOMEM
 		}
+		// Descriptors, too, are the server's to run out of.
 		return syscall.EAGAIN
 	}
 	child.thread = th

@@ -46,8 +46,12 @@ func TestMain(m *testing.M) {
 		f(&guest{})
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	os.RemoveAll(removeAtEnd)
+	os.Exit(status)
 }
+
+var removeAtEnd string
 
 // guest is what scenarios report to.
 type guest struct{}
@@ -171,7 +175,7 @@ func inBox(t *testing.T, exe, name string, work hati.Mount) string {
 }
 
 func TestAsOnTheHost(t *testing.T) {
-	exe, err := os.Executable()
+	exe, err := guestProgram()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -132,7 +132,7 @@ the old root: ENOENT
 `
 
 func TestMounts(t *testing.T) {
-	exe, err := os.Executable()
+	exe, err := guestProgram()
 	if err != nil {
 		t.Fatal(err)
 	}

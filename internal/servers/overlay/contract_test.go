@@ -51,7 +51,8 @@ func TestContract(t *testing.T) {
 	t.Run("host above", func(t *testing.T) {
 		ordinary := os.Geteuid() != 0
 		vfstest.Run(t, func(t *testing.T) vfs.FS {
-			fs, err := overlay.New(serve(t, t.TempDir(), host.Options{}), tmp.New(tmp.Options{}), overlay.Options{})
+			lower := tmp.New(tmp.Options{UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())})
+			fs, err := overlay.New(serve(t, t.TempDir(), host.Options{}), lower, overlay.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

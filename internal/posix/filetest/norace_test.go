@@ -1,0 +1,8 @@
+//go:build !race
+
+package filetest
+
+import "os"
+
+// guestProgram is the test program itself.
+func guestProgram() (string, error) { return os.Executable() }
