@@ -22,4 +22,3 @@ var guestProgram = sync.OnceValues(func() (string, error) {
 	os.Stderr.Write(out)
 	return exe, err
 })
-
