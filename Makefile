@@ -23,6 +23,7 @@ race: setup
 
 hammer:
 	HATI_HAMMER=1 $(GO) test -timeout 8h ./cancel/... ./lane/...
+	HATI_HAMMER=1 $(GO) test -timeout 8h -run "Survivors" ./test/...
 
 bench:
 	$(GO) run ./bench
