@@ -108,6 +108,7 @@ type taskContext struct {
 	task *Task
 	mu   sync.Mutex
 	done chan struct{}
+	final chan struct{} // closed when the task is being ended
 	err  error
 }
 
@@ -118,10 +119,35 @@ func (c *taskContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // Value gives the task to those servers that answer each caller differently.
 func (c *taskContext) Value(key any) any {
-	if _, ok := key.(taskKey); ok && c.task != nil {
-		return c.task
+	switch key.(type) {
+	case taskKey, vfs.CallerKey:
+		if c.task != nil {
+			return c.task
+		}
+	case vfs.FinalKey:
+		return c
 	}
 	return nil
+}
+
+// Caller tells servers who asks.
+func (t *Task) Caller() vfs.Caller {
+	c := t.creds.Load()
+	return vfs.Caller{UID: c.FSUID, GID: c.FSGID, PID: int32(t.proc.pid)}
+}
+
+// Final returns a channel that closes when the task is being ended, even after
+// the context was done because of a signal.
+func (c *taskContext) Final() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.final == nil {
+		c.final = make(chan struct{})
+		if c.err != nil && !vfs.Interrupted(c.err) {
+			close(c.final)
+		}
+	}
+	return c.final
 }
 
 // Err returns the cause itself, so context.Cause returns it, too.
@@ -157,6 +183,9 @@ func (c *taskContext) end(t *Task) {
 			close(c.done)
 		}
 		c.err = err
+		if c.final != nil && !vfs.Interrupted(err) {
+			close(c.final)
+		}
 	}
 }
 
