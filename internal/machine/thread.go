@@ -166,6 +166,10 @@ func (t *Thread) Kick() {
 	t.space.signal(int(tid))
 }
 
+// NoWait makes the thread stop at the next wait in the host that it begins by
+// itself, once Resume runs it.
+func (t *Thread) NoWait() { atomic.StoreUint32(&t.slot.kick, 1) }
+
 // InHostCall reports whether the stub waits in the host for this thread.
 func (t *Thread) InHostCall() bool { return atomic.LoadUint32(&t.slot.hostCall) != 0 }
 

@@ -72,6 +72,7 @@ type Task struct {
 	nr       uint64
 	args     Args
 	restart  restart
+	window   cancelWindow
 	inCall   bool     // between a tracer's Enter and Exit
 	hostCall hostCall // what to do in the host instead of just returning
 

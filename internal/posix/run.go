@@ -25,6 +25,9 @@ func (t *Task) run() {
 	for t.userReturn() {
 		tr := t.enter()
 		t.running.Store(false)
+		if t.window.held == heldStep && t.stepped(tr) {
+			continue
+		}
 		switch tr.Kind {
 		case machine.TrapSyscall:
 			t.syscall(tr.Arch)
@@ -42,6 +45,9 @@ func (t *Task) run() {
 
 // enter runs the guest until it stops. userReturn has set running.
 func (t *Task) enter() *machine.Trap {
+	if t.window.held != heldNot {
+		t.holdOn()
+	}
 	if h := &t.hostCall; h.set {
 		h.set = false
 		if h.waits {
@@ -58,6 +64,10 @@ func (t *Task) syscall(arch uint32) {
 	t.nr = r.RAX
 	t.args = Args{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
 	t.restart.code = 0
+	if t.window.held == heldHandler {
+		t.underHeld()
+	}
+	t.window.closed()
 	if t.nr != unix.SYS_RESTART_SYSCALL {
 		t.restart.next = nil
 	}
@@ -113,11 +123,12 @@ func (t *Task) setResult(ret uint64, err error) {
 	if t.hostCall.set {
 		return
 	}
+	e := errnoOf(err)
+	t.window.made(t.k.lookupCall(t.nr), t.thread.Regs.RSP, !endsWait(e))
 	if err == nil {
 		t.thread.SetReturn(ret)
 		return
 	}
-	e := errnoOf(err)
 	switch e {
 	case abi.ERESTARTSYS, abi.ERESTARTNOINTR, abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
 		// RAX keeps the number: userReturn restarts the call or makes it EINTR.
@@ -126,6 +137,16 @@ func (t *Task) setResult(ret uint64, err error) {
 	default:
 		t.thread.SetReturn(abi.Result(0, e))
 	}
+}
+
+// endsWait reports whether a call with this result was interrupted before it had
+// an effect.
+func endsWait(e syscall.Errno) bool {
+	switch e {
+	case syscall.EINTR, abi.ERESTARTSYS, abi.ERESTARTNOINTR, abi.ERESTARTNOHAND, abi.ERESTART_RESTARTBLOCK:
+		return true
+	}
+	return false
 }
 
 // hostCallInterrupted: a wait that the stub did in the host was ended by a kick
@@ -142,6 +163,7 @@ func (t *Task) hostCallInterrupted(local bool) {
 			t.restart.next = func(t *Task) (uint64, error) { return t.onHostWaiting(unix.SYS_FUTEX, args[:]...) }
 		}
 	}
+	t.window.made(t.k.lookupCall(t.nr), t.thread.Regs.RSP, false)
 	t.restart.code = abi.ERESTARTSYS
 	if t.restart.next != nil {
 		t.restart.code = abi.ERESTART_RESTARTBLOCK

@@ -71,6 +71,7 @@ func (t *Task) pushFrame(info *abi.Siginfo, act *abi.Sigaction) bool {
 	if stack.Flags&abi.SS_AUTODISARM != 0 {
 		t.sig.altStack = abi.StackT{Flags: abi.SS_DISABLE}
 	}
+	t.window.covered(syscall.Signal(info.Signo), r.RSP, frame)
 	r.RDI, r.RSI, r.RDX = uint64(info.Signo), frame+abi.FrameSiginfo, frame+abi.FrameUcontext
 	r.RAX, r.RSP, r.RIP = 0, frame, act.Handler
 	r.SetSegments(abi.UserCS, 0, 0, abi.UserSS)
@@ -122,6 +123,7 @@ func sysSigreturn(t *Task, _ *Args) (uint64, error) {
 	}
 	flags := r.EFLAGS&^uint64(abi.EFLAGS_RESTORE) | f.Regs.EFLAGS&abi.EFLAGS_RESTORE
 	*r = f.Regs
+	t.window.uncovered(at, r.RSP)
 	r.EFLAGS = flags
 	r.SetSegments(cs, 0, 0, ss)
 	t.thread.SetDirty()

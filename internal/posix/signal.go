@@ -108,6 +108,7 @@ func (t *Task) execSignals() {
 	s.handlers = &h
 	t.sig.altStack = abi.StackT{Flags: abi.SS_DISABLE}
 	t.restart.next = nil
+	t.window = cancelWindow{}
 	t.scheduleHost()
 	t.proc.execLocked()
 }

@@ -75,7 +75,7 @@ func (t *Task) nextHandled() (abi.Siginfo, abi.Sigaction, bool) {
 			t.stopHere()
 			continue
 		}
-		info, ok := t.take(^t.sig.mask)
+		info, ok := t.take(^t.sig.mask &^ t.withheld())
 		if !ok {
 			break
 		}

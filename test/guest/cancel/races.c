@@ -1,5 +1,6 @@
 // Races of pthread_cancel with calls that complete at the same moment: what a
-// call has taken was returned by it. The argument is the number of races.
+// call has taken was returned by it. The arguments are the numbers of races: of
+// reads of a pipe, and of each other call.
 #include "points.h"
 
 static unsigned seed = 1;
@@ -152,7 +153,7 @@ static void races(int n, void *(*body)(void *), void (*work)(void), void (*after
 }
 
 int main(int argc, char **argv) {
-	int n = argc > 1 ? atoi(argv[1]) : 5000;
+	int n = argc > 1 ? atoi(argv[1]) : 5000, few = argc > 2 ? atoi(argv[2]) : n / 10;
 	int before = descriptors();
 
 	new_pipe();
@@ -162,13 +163,13 @@ int main(int argc, char **argv) {
 
 	new_pair();
 	next_in = next_out = 0;
-	races(n / 10, reader, feed, rest);
+	races(few, reader, feed, rest);
 	say("read of a socket: wrong %ld, lost %ld\n", wrong, written - got);
 	tidy();
 
 	listening();
 	listen(a, 100);
-	races(n / 10, accepter, dial, none);
+	races(few, accepter, dial, none);
 	fcntl(a, F_SETFL, O_NONBLOCK);
 	for (int fd; (fd = accept(a, 0, 0)) >= 0; close(fd))
 		taken_fds++;
@@ -176,20 +177,20 @@ int main(int argc, char **argv) {
 	tidy();
 
 	new_fifo();
-	races(n / 10, opener, hold_open, none);
+	races(few, opener, hold_open, none);
 	say("open: wrong %ld\n", wrong);
 	unlink_it();
 
-	races(n / 10, closer, none, none);
+	races(few, closer, none, none);
 	say("open, dup, close: wrong %ld\n", wrong);
 
 	new_pair();
-	races(n / 10, receiver, give, rest_given);
+	races(few, receiver, give, rest_given);
 	say("recvmsg: wrong %ld, lost %ld\n", wrong, given - taken_fds);
 	tidy();
 
 	new_sem();
-	races(n / 10, acquirer, giving, none);
+	races(few, acquirer, giving, none);
 	while (sem_trywait(&sem) == 0)
 		taken_fds++;
 	say("sem_wait: wrong %ld, lost %ld\n", wrong, given - taken_fds);
