@@ -28,10 +28,12 @@ type Machine struct {
 
 	zygote *Thread
 	spawn  sync.Mutex // one user of the zygote at a time
+	spare  spare
 	stop   chan struct{}
 
 	fpSize int
 	vdso   uint64
+	top    uint64
 }
 
 // Options are choices that a machine has.
@@ -178,6 +180,9 @@ func (m *Machine) boot(t *Thread) error {
 		}
 		calls, must = calls[n:], must-n
 	}
+	if m.top, err = top(t); err != nil {
+		return err
+	}
 	if err := m.confine(t, mem, at); err != nil {
 		return err
 	}
@@ -207,6 +212,19 @@ func (m *Machine) boot(t *Thread) error {
 
 const sysMseal = 462
 
+// top finds where the host puts mappings: from there downwards.
+func top(t *Thread) (uint64, error) {
+	const size = 1 << 30 // more than any gap above
+	at, err := t.Do1(unix.SYS_MMAP, 0, size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE, ^uint64(0), 0)
+	if err == nil {
+		_, err = t.Do1(unix.SYS_MUNMAP, at, size)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("machine: the room for mappings: %w", err)
+	}
+	return at + size, nil
+}
+
 // confine installs the filter.
 func (m *Machine) confine(t *Thread, mem []byte, at uint64) error {
 	prog := m.stub.filter()
@@ -226,23 +244,10 @@ func (m *Machine) confine(t *Thread, mem []byte, at uint64) error {
 	return nil
 }
 
-// NewThread returns the only thread of a new, empty address space, stopped. All
-// its registers are zero but what the processor wants.
-func (m *Machine) NewThread() (*Thread, error) {
-	m.spawn.Lock()
-	defer m.spawn.Unlock()
-	t, err := m.zygote.fork()
-	if err != nil {
-		return nil, fmt.Errorf("machine: a new process: %w", err)
-	}
-	t.Regs = Regs{CSGSFS: t.Regs.CSGSFS, EFLAGS: 0x202}
-	t.SetDirty()
-	return t, nil
-}
-
 // Close ends the first process and what watches the others, which must have
 // ended before.
 func (m *Machine) Close() error {
+	m.spare.close()
 	s := m.zygote.space
 	s.Kill()
 	s.Free()
@@ -253,6 +258,15 @@ func (m *Machine) Close() error {
 
 // VDSO returns where the host's vDSO lies in all guest processes, 0 if nowhere.
 func (m *Machine) VDSO() uint64 { return m.vdso }
+
+// Room returns a large part of the addresses that are free in a new, empty
+// address space, up to where the host would put a mapping.
+func (m *Machine) Room() (low, high uint64) {
+	if m.top > textBase {
+		return slotsBase + slotsSize, m.top
+	}
+	return min(1<<32, m.top), m.top
+}
 
 // FPSize returns the size of the extended registers in a frame, in bytes.
 func (m *Machine) FPSize() int { return m.fpSize }

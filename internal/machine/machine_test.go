@@ -181,7 +181,7 @@ func TestDescriptorsComeOver(t *testing.T) {
 	f.WriteString("hello")
 	for range 10 {
 		c := []Call{{NR: unix.SYS_MMAP, Args: [6]uint64{0x20000000, 0x1000, 1, unix.MAP_PRIVATE | unix.MAP_FIXED, GuestFD, 0}}}
-		if err := th.DoWithFD(int(f.Fd()), c); err != nil || c[0].Ret != 0x20000000 {
+		if err := th.DoWithFDs(WithFD{int(f.Fd()), c}); err != nil || c[0].Ret != 0x20000000 {
 			t.Fatal(err, c[0].Ret)
 		}
 	}

@@ -308,36 +308,64 @@ func (t *Thread) recvCall() [1]Call {
 	return [1]Call{{NR: unix.SYS_RECVMSG, Args: [6]uint64{0, at + hdr, unix.MSG_DONTWAIT}}}
 }
 
-// DoWithFD makes host calls of the stopped thread t with fd as the process's
-// descriptor [GuestFD]; it is closed there afterwards.
-func (t *Thread) DoWithFD(fd int, calls []Call) error {
+// WithFD are host calls that are made with FD as the process's descriptor
+// [GuestFD]; it is closed there afterwards. -1 is none.
+type WithFD struct {
+	FD    int
+	Calls []Call
+}
+
+// DoWithFDs makes the host calls of all groups, one after the other, and fills
+// in the results. t is stopped.
+func (t *Thread) DoWithFDs(groups ...WithFD) error {
 	s := t.space
 	s.channel.Lock()
 	defer s.channel.Unlock()
 	if t.dead {
 		return ErrDead
 	}
-	if err := s.send(fd); err != nil {
-		return err
-	}
 	recv := t.recvCall()
-	all := make([]Call, 0, len(calls)+2)
-	all = append(all, recv[0])
-	all = append(all, calls...)
-	all = append(all, Call{NR: unix.SYS_CLOSE, Args: [6]uint64{GuestFD}})
+	var all []Call
+	sent := 0
+	for _, g := range groups {
+		if g.FD < 0 {
+			all = append(all, g.Calls...)
+			continue
+		}
+		if err := s.send(g.FD); err != nil {
+			if sent > 0 {
+				s.Kill() // what was sent must not be taken for something else later
+			}
+			return err
+		}
+		sent++
+		all = append(all, recv[0])
+		all = append(all, g.Calls...)
+		all = append(all, Call{NR: unix.SYS_CLOSE, Args: [6]uint64{GuestFD}})
+	}
 	if err := t.Do(all); err != nil {
 		return err
 	}
-	if r := all[0].Ret; r < 0 {
-		return fmt.Errorf("machine: passing a descriptor: %w", unix.Errno(-r))
-	}
-	for i := range calls {
-		calls[i].Ret = all[i+1].Ret
+	for _, g := range groups {
+		if g.FD >= 0 {
+			if r := all[0].Ret; r < 0 {
+				s.Kill()
+				return fmt.Errorf("machine: passing a descriptor: %w", unix.Errno(-r))
+			}
+			all = all[1:]
+		}
+		for i := range g.Calls {
+			g.Calls[i].Ret = all[i].Ret
+		}
+		all = all[len(g.Calls):]
+		if g.FD >= 0 {
+			all = all[1:]
+		}
 	}
 	return nil
 }
 
-// GuestFD is the number that DoWithFD's descriptor has in the guest process.
+// GuestFD is the number that a descriptor of DoWithFDs has in the guest process.
 const GuestFD = 1
 
 // IsOwn reports whether an address of a guest process belongs to the machine:

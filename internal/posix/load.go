@@ -20,10 +20,11 @@ import (
 )
 
 // Where programs are put, as Linux does: position independent ones with an
-// interpreter two thirds up, everything else where the host finds room.
+// interpreter two thirds up, everything else at the top.
 const (
 	pieBase    = 0x555555554000
 	pieSpread  = 1 << 40
+	topSpread  = 1 << 32
 	stackGuard = 1 << 20
 	stackMax   = 1 << 30
 )
@@ -143,22 +144,25 @@ func (t *Task) resolveScripts(p *program) (Path, vfs.File, error) {
 	}
 }
 
-// fill maps the program and its interpreter, and builds the stack.
+// fill maps the program, its interpreter and the stack, all with one crossing.
 func (t *Task) fill(p *program, img *loader.Image, f vfs.File, interp *loader.Image, interpFile vfs.File, interpPath Path) error {
-	th := p.thread
+	// In an empty address space the places are the server's to choose: the stack
+	// at the top, what is position independent below it.
+	low, room := t.k.machine.Room()
+	room -= randomPages(topSpread)
+	top := room - randomPages(1<<20)
+	room -= t.stackSize() + stackGuard
+	p.mem.stackStart = room + stackGuard
+	p.mem.stackEnd = p.mem.stackStart + t.stackSize()
 	var bias, interpBias uint64
-	var err error
-	if img.Dyn {
-		if interp != nil {
-			bias = img.BiasFor(pieBase + randomPages(pieSpread))
-		} else if bias, err = findRoom(th, img); err != nil {
-			return err
-		}
-	}
 	if interp != nil {
-		if interpBias, err = findRoom(th, interp); err != nil {
-			return err
-		}
+		interpBias = below(&room, interp)
+		bias = img.BiasFor(pieBase + randomPages(pieSpread))
+	} else {
+		bias = below(&room, img)
+	}
+	if room < low {
+		return syscall.ENOMEM
 	}
 	plan, err := loader.NewPlan(img, bias, interp, interpBias)
 	if err != nil {
@@ -173,28 +177,23 @@ func (t *Task) fill(p *program, img *loader.Image, f vfs.File, interp *loader.Im
 	}
 	p.mem.brkStart += randomPages(32 << 20)
 	p.mem.brk = p.mem.brkStart
-	return t.buildStack(p, plan)
+	return t.fillStack(p, plan, top)
 }
 
-// findRoom reserves addresses for a position independent image and returns the
-// bias that puts it there.
-func findRoom(th *machine.Thread, img *loader.Image) (uint64, error) {
-	low, high := img.Span()
+// below takes room for an image that may lie anywhere, and returns its bias.
+func below(room *uint64, img *loader.Image) uint64 {
 	if !img.Dyn {
-		return 0, nil
+		return 0
 	}
-	at, err := th.Do1(unix.SYS_MMAP, 0, high-low+img.Align, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE, ^uint64(0), 0)
-	if err != nil {
-		return 0, syscall.ENOMEM
-	}
-	if _, err := th.Do1(unix.SYS_MUNMAP, at, high-low+img.Align); err != nil {
-		return 0, syscall.ENOMEM
-	}
-	return img.BiasFor(at + img.Align - abi.PageSize), nil
+	low, high := img.Span()
+	bias := img.BiasFor(*room - min(high-low, *room))
+	*room = low + bias
+	return bias
 }
 
-// mapOps makes the plan's mappings, all those of one file with one crossing.
+// mapOps makes the plan's mappings and the stack's.
 func (p *program) mapOps(t *Task, plan *loader.Plan, f, interpFile vfs.File, interpPath Path) error {
+	var groups []machine.WithFD
 	for i := 0; i < len(plan.Ops); {
 		from := plan.Ops[i].From
 		j := i
@@ -208,64 +207,96 @@ func (p *program) mapOps(t *Task, plan *loader.Plan, f, interpFile vfs.File, int
 		if from == loader.InterpFile {
 			file, name = interpFile, interpPath
 		}
-		if err := p.mapGroup(t, plan.Ops[i:j], file, name); err != nil {
-			return err
-		}
-		i = j
-	}
-	zeros := make([]byte, abi.PageSize)
-	for _, o := range plan.Ops {
-		if o.ZeroLen > 0 {
-			if _, err := p.mem.space.Write(o.Zero, zeros[:o.ZeroLen]); err != nil {
-				return syscall.ENOEXEC
-			}
-		}
-	}
-	return nil
-}
-
-func (p *program) mapGroup(t *Task, ops []loader.Op, f vfs.File, name Path) error {
-	const base = unix.MAP_PRIVATE | unix.MAP_FIXED
-	m, err := vfs.Mapping{FD: -1}, error(nil)
-	if mp, ok := f.(vfs.Mapper); ok {
-		if m, err = mp.Map(t.context(), unix.PROT_READ|unix.PROT_EXEC, false); err != nil {
+		m, err := p.mapping(t, file, name)
+		if err != nil {
 			return err
 		}
 		if m.Release != nil {
 			defer m.Release()
 		}
-		var st unix.Stat_t
-		if unix.Fstat(m.FD, &st) == nil {
-			p.mem.setName(hostObject{st.Dev, st.Ino}, name.String())
+		groups = append(groups, machine.WithFD{FD: m.FD, Calls: mapCalls(plan.Ops[i:j], m)})
+		i = j
+	}
+	groups = append(groups, machine.WithFD{FD: -1, Calls: p.stackCalls(plan)})
+	if err := p.thread.DoWithFDs(groups...); err != nil {
+		return syscall.EAGAIN
+	}
+	for _, g := range groups {
+		for _, c := range g.Calls {
+			if _, err := hostResult(c.Ret); err != nil {
+				return err
+			}
 		}
 	}
+	return p.copyRest(t, plan, f, interpFile)
+}
+
+// mapping is a file's memory object; FD is -1 when it has none.
+func (p *program) mapping(t *Task, f vfs.File, name Path) (vfs.Mapping, error) {
+	mp, ok := f.(vfs.Mapper)
+	if !ok {
+		return vfs.Mapping{FD: -1}, nil
+	}
+	m, err := mp.Map(t.context(), unix.PROT_READ|unix.PROT_EXEC, false)
+	if err != nil {
+		return m, err
+	}
+	var st unix.Stat_t
+	if unix.Fstat(m.FD, &st) == nil {
+		p.mem.setName(hostObject{st.Dev, st.Ino}, name.String())
+	}
+	return m, nil
+}
+
+// mapCalls are the host calls that map a file. What cannot be mapped gets
+// memory that copyRest fills.
+func mapCalls(ops []loader.Op, m vfs.Mapping) []machine.Call {
+	const base = unix.MAP_PRIVATE | unix.MAP_FIXED
 	c := make([]machine.Call, len(ops))
 	for i, o := range ops {
 		c[i] = machine.Call{NR: unix.SYS_MMAP, Args: [6]uint64{o.Addr, o.Len, uint64(o.Prot), base | unix.MAP_ANONYMOUS, ^uint64(0), 0}}
-		if o.From == loader.Anonymous {
-			continue
-		}
-		if m.FD >= 0 {
+		switch {
+		case o.From == loader.Anonymous:
+		case m.FD >= 0:
 			c[i].Args[3], c[i].Args[4], c[i].Args[5] = base, machine.GuestFD, uint64(o.Off+m.Offset)
-		} else {
+		default:
 			c[i].Args[2] = unix.PROT_READ | unix.PROT_WRITE
 		}
 	}
-	if m.FD >= 0 {
-		err = p.thread.DoWithFD(m.FD, c)
-	} else {
-		err = p.thread.Do(c)
+	return c
+}
+
+// stackCalls are the host calls that map the stack and what guards it.
+func (p *program) stackCalls(plan *loader.Plan) []machine.Call {
+	at, size := p.mem.stackStart, p.mem.stackEnd-p.mem.stackStart
+	prot := uint64(unix.PROT_READ | unix.PROT_WRITE)
+	if plan.ExecStack {
+		prot |= unix.PROT_EXEC
 	}
-	if err != nil {
-		return syscall.EAGAIN
+	const flags = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE | unix.MAP_STACK | unix.MAP_FIXED
+	return []machine.Call{
+		{NR: unix.SYS_MMAP, Args: [6]uint64{at - stackGuard, size + stackGuard, unix.PROT_NONE, flags, ^uint64(0), 0}},
+		{NR: unix.SYS_MPROTECT, Args: [6]uint64{at, size, prot}},
 	}
-	for i := range c {
-		if _, err := hostResult(c[i].Ret); err != nil {
-			return err
+}
+
+// copyRest fills the segments of files that cannot be mapped, and clears what
+// lies behind a file's last byte.
+func (p *program) copyRest(t *Task, plan *loader.Plan, f, interpFile vfs.File) error {
+	zeros := make([]byte, abi.PageSize)
+	for _, o := range plan.Ops {
+		file := f
+		if o.From == loader.InterpFile {
+			file = interpFile
 		}
-		if m.FD < 0 && ops[i].From != loader.Anonymous {
-			if err := p.copySegment(t, f, ops[i]); err != nil {
+		if _, maps := file.(vfs.Mapper); !maps && o.From != loader.Anonymous {
+			if err := p.copySegment(t, file, o); err != nil {
 				return err
+			}
+		}
+		if o.ZeroLen > 0 {
+			if _, err := p.mem.space.Write(o.Zero, zeros[:o.ZeroLen]); err != nil {
+				return syscall.ENOEXEC
 			}
 		}
 	}
@@ -292,26 +323,16 @@ func (p *program) copySegment(t *Task, f vfs.File, o loader.Op) error {
 	return err
 }
 
-// buildStack maps the stack, fills it, and sets the registers.
-func (t *Task) buildStack(p *program, plan *loader.Plan) error {
-	limit := t.proc.limit(unix.RLIMIT_STACK)
-	size := pageUp(min(max(limit, 256<<10), stackMax))
-	prot := uint64(unix.PROT_READ | unix.PROT_WRITE)
-	if plan.ExecStack {
-		prot |= unix.PROT_EXEC
-	}
-	at, err := p.thread.Do1(unix.SYS_MMAP, 0, size+stackGuard, unix.PROT_NONE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE|unix.MAP_STACK, ^uint64(0), 0)
-	if err == nil {
-		_, err = p.thread.Do1(unix.SYS_MPROTECT, at+stackGuard, size, prot)
-	}
-	if err != nil {
-		return syscall.ENOMEM
-	}
+// stackSize is how large a new program's stack may become.
+func (t *Task) stackSize() uint64 {
+	return pageUp(min(max(t.proc.limit(unix.RLIMIT_STACK), 256<<10), stackMax))
+}
+
+// fillStack writes what a program finds on its stack, and sets the registers.
+func (t *Task) fillStack(p *program, plan *loader.Plan, top uint64) error {
 	m := p.mem
-	m.stackStart, m.stackEnd = at+stackGuard, at+stackGuard+size
 	c := t.creds.Load()
-	in := &loader.StackInput{Argv: p.argv, Envp: p.envp, Path: p.name, Limit: limit}
+	in := &loader.StackInput{Argv: p.argv, Envp: p.envp, Path: p.name, Limit: t.proc.limit(unix.RLIMIT_STACK)}
 	rand.Read(in.Random[:])
 	host := hostAux()
 	in.Aux = loader.Aux{
@@ -321,7 +342,6 @@ func (t *Task) buildStack(p *program, plan *loader.Plan) error {
 		UID: c.UID, EUID: c.EUID, GID: c.GID, EGID: c.EGID, Secure: c.elevated(),
 		RseqFeatureSize: host[abi.AT_RSEQ_FEATURE_SIZE], RseqAlign: host[abi.AT_RSEQ_ALIGN],
 	}
-	top := m.stackEnd - randomPages(1<<20)&^15
 	s, err := loader.Stack(top, in)
 	if err != nil {
 		return err

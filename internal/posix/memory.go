@@ -151,7 +151,7 @@ func (t *Task) mapFile(f vfs.File, path Path, r mapRequest) (uint64, error) {
 	}
 	c := []machine.Call{{NR: unix.SYS_MMAP, Args: [6]uint64{
 		r.addr, r.length, r.prot, r.flags, machine.GuestFD, r.off + uint64(m.Offset)}}}
-	if err := t.thread.DoWithFD(m.FD, c); err != nil {
+	if err := t.thread.DoWithFDs(machine.WithFD{FD: m.FD, Calls: c}); err != nil {
 		return 0, err
 	}
 	return hostResult(c[0].Ret)
