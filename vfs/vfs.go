@@ -235,12 +235,36 @@ type Mapping struct {
 	Release func()
 }
 
-// Locker is a Node whose locks are kept by its server, for files shared beyond
-// this box. Without it POSIX keeps them. SetLock waits for ctx if wait is set,
-// else fails with EAGAIN.
+// Locker is a File or a Node whose locks are kept by its server, for files
+// shared beyond this box. Without it, or when it says ENOSYS, POSIX keeps them.
+// SetLock waits for ctx if wait is set, else fails with EAGAIN. Unlocking at
+// close goes by the file that is closed.
 type Locker interface {
 	GetLock(ctx context.Context, l Lock) (Lock, error)
 	SetLock(ctx context.Context, l Lock, wait bool) error
+}
+
+// Poller is a File that is not Pollable, because reading and writing wait at its
+// server, but whose server can be asked whether they would (poll(2)).
+type Poller interface {
+	// PollNow asks for those events of mask that hold now; EventErr and EventHup
+	// are returned whether asked for or not.
+	PollNow(ctx context.Context, mask Events) (Events, error)
+	// Pollable returns what to watch after that; nil for a file that is always
+	// ready.
+	Pollable() Pollable
+}
+
+// Accesser is a Node whose server wants to be asked by access(2) and chdir(2),
+// since its files' attributes do not tell (Attr.OwnAccess). mask is access(2)'s.
+type Accesser interface {
+	Access(ctx context.Context, mask uint32) error
+}
+
+// Unmounter is an FS that hears of its end: its last mount is gone and nothing
+// of it is open. With force nothing is to be waited for.
+type Unmounter interface {
+	Unmount(force bool)
 }
 
 // Jumper is a magic link of /proc: following it does not go by a path. The
@@ -257,6 +281,10 @@ type Attr struct {
 	Blksize                    uint32
 	Size, Blocks               int64 // Blocks counts 512 bytes
 	Atime, Mtime, Ctime, Btime syscall.Timespec
+	// OwnAccess: the server decides itself who may do what with the file. POSIX
+	// then does not look at Mode for it, except that a program must be executable
+	// for somebody.
+	OwnAccess bool
 }
 
 // Type returns the S_IFMT bits of the mode.

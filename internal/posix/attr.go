@@ -122,13 +122,13 @@ func (t *Task) chown(l *located, f vfs.File, uid, gid uint32) error {
 	c := t.creds.Load()
 	var s vfs.SetAttr
 	if uid != keepID {
-		if !c.has(unix.CAP_CHOWN) && (c.FSUID != a.UID || uid != a.UID) {
+		if !c.has(unix.CAP_CHOWN) && !a.OwnAccess && (c.FSUID != a.UID || uid != a.UID) {
 			return syscall.EPERM
 		}
 		s.Valid, s.UID = s.Valid|vfs.SetUID, uid
 	}
 	if gid != keepID {
-		if !c.has(unix.CAP_CHOWN) && (c.FSUID != a.UID || gid != a.GID && !c.inGroup(gid)) {
+		if !c.has(unix.CAP_CHOWN) && !a.OwnAccess && (c.FSUID != a.UID || gid != a.GID && !c.inGroup(gid)) {
 			return syscall.EPERM
 		}
 		s.Valid, s.GID = s.Valid|vfs.SetGID, gid

@@ -151,7 +151,7 @@ func (d *Description) releaseErr() error {
 	d.endAsync()
 	d.unwatch()
 	if l := d.locks.Load(); l != nil {
-		l.release(d.file.Node(), d.id)
+		l.release(d, d.id)
 	}
 	return d.file.Close()
 }

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -100,6 +101,11 @@ func (t *Task) directoryArg(addr uint64) (*dentry, error) {
 func (t *Task) searchable(d *dentry) (*dentry, error) {
 	if d == nil || d.dir == nil {
 		return nil, syscall.ENOTDIR
+	}
+	if a, ok := d.node.(vfs.Accesser); ok {
+		if err := a.Access(t.context(), mayExec); err != nil {
+			return nil, err
+		}
 	}
 	return d, search(t.context(), t.creds.Load(), d)
 }

@@ -95,11 +95,15 @@ func (t *Task) fcntlLock(d *Description, fd, cmd int, arg uint64) error {
 // getLock tells of a lock that stands in the way of l.
 func (t *Task) getLock(d *Description, l vfs.Lock, f *abi.Flock, arg uint64) error {
 	n := d.file.Node()
-	var err error
-	if r, ok := n.(vfs.Locker); ok {
-		l, err = r.GetLock(t.context(), l)
-	} else {
-		l = t.k.mounts.locks.get(n, l)
+	err := error(syscall.ENOSYS)
+	if r := lockerOf(d); r != nil {
+		var got vfs.Lock
+		if got, err = r.GetLock(t.context(), l); err == nil {
+			l = got
+		}
+	}
+	if errnoOf(err) == syscall.ENOSYS {
+		l, err = t.k.mounts.locks.get(n, l), nil
 	}
 	if err != nil {
 		return err
@@ -163,12 +167,23 @@ func (t *Task) setLock(d *Description, l vfs.Lock, wait bool) error {
 	if l.Owner == d.id {
 		d.locks.Store(table)
 	}
-	if r, ok := n.(vfs.Locker); ok {
+	if r := lockerOf(d); r != nil {
 		err := r.SetLock(t.context(), l, wait)
 		if err == nil && l.Type != unix.F_UNLCK {
 			table.noteRemote(n, l)
 		}
-		return err
+		if errnoOf(err) != syscall.ENOSYS {
+			return err
+		}
 	}
 	return table.set(t, n, l, wait)
+}
+
+// lockerOf returns who keeps the locks of d's file: nil for this server.
+func lockerOf(d *Description) vfs.Locker {
+	if l, ok := d.file.(vfs.Locker); ok {
+		return l
+	}
+	l, _ := d.file.Node().(vfs.Locker)
+	return l
 }

@@ -233,12 +233,13 @@ func (l *lockTable) noteRemote(n vfs.Node, lock vfs.Lock) {
 // table has on the file go, by whichever descriptor they were set.
 func (l *lockTable) closed(owner uint64, d *Description) {
 	if l.count.Load() != 0 {
-		l.release(d.file.Node(), owner)
+		l.release(d, owner)
 	}
 }
 
-// release removes all locks of an owner from a file.
-func (l *lockTable) release(n vfs.Node, owner uint64) {
+// release removes all locks of an owner from the file of d, which is still open.
+func (l *lockTable) release(d *Description, owner uint64) {
+	n := d.file.Node()
 	l.mu.Lock()
 	f := l.files[n]
 	if f == nil {
@@ -261,7 +262,7 @@ func (l *lockTable) release(n vfs.Node, owner uint64) {
 		r.Type, r.Start, r.End = unix.F_UNLCK, 0, math.MaxInt64
 		// Nobody can be told if that fails; the server ends a dead client's locks.
 		ctx, cancel := closeContext(nil)
-		_ = n.(vfs.Locker).SetLock(ctx, r, false)
+		_ = lockerOf(d).SetLock(ctx, r, false)
 		cancel()
 	}
 }

@@ -28,11 +28,13 @@ func (c *Creds) inGroup(gid uint32) bool {
 }
 
 // owns reports whether c may do what only a file's owner may.
-func (c *Creds) owns(a *vfs.Attr) bool { return c.FSUID == a.UID || c.has(unix.CAP_FOWNER) }
+func (c *Creds) owns(a *vfs.Attr) bool {
+	return c.FSUID == a.UID || a.OwnAccess || c.has(unix.CAP_FOWNER)
+}
 
 // may checks access to a file: EACCES if it is not granted.
 func (c *Creds) may(a *vfs.Attr, want uint32) error {
-	if c.privileged() {
+	if c.privileged() || a.OwnAccess {
 		if want&mayExec != 0 && !a.IsDir() && a.Mode&0o111 == 0 {
 			return syscall.EACCES
 		}

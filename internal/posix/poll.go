@@ -113,6 +113,11 @@ func readyNow(p vfs.Pollable, events vfs.Events) vfs.Events {
 func (t *Task) waitFor(list []pollEntry, end pollEnd) (int, error) {
 	for i := range list {
 		if d := list[i].desc; d != nil {
+			if p, ok := d.file.(vfs.Poller); ok {
+				if _, err := p.PollNow(t.context(), list[i].want); err != nil {
+					return 0, err
+				}
+			}
 			list[i].poll = t.pollable(d.file)
 		}
 	}

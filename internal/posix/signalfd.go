@@ -86,6 +86,9 @@ func (t *Task) pollable(f vfs.File) vfs.Pollable {
 	if s, ok := f.(*signalFile); ok {
 		return signalView{s, t}
 	}
+	if p, ok := f.(vfs.Poller); ok {
+		return p.Pollable()
+	}
 	p, _ := f.(vfs.Pollable)
 	return p
 }

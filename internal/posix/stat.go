@@ -139,6 +139,11 @@ func (t *Task) access(dirfd int, path uint64, mode uint32, flags int) error {
 	if err := t.creds.Load().may(&attr, mode); err != nil {
 		return err
 	}
+	if a, ok := l.node.(vfs.Accesser); ok {
+		if err := a.Access(t.context(), mode); err != nil {
+			return err
+		}
+	}
 	if kind := attr.Type(); mode&mayWrite != 0 && l.mount().readOnly &&
 		(kind == unix.S_IFREG || kind == unix.S_IFDIR || kind == unix.S_IFLNK) {
 		return syscall.EROFS

@@ -1,0 +1,92 @@
+package fuse
+
+import (
+	"context"
+	"syscall"
+
+	"github.com/hati-os/hati/vfs"
+	"golang.org/x/sys/unix"
+)
+
+// Locks are the daemon's if it has said so in INIT; else POSIX keeps them, which
+// ENOSYS asks it to.
+
+// lockRequest is GETLK, SETLK or SETLKW.
+func (f *file) lockRequest(op uint32, l vfs.Lock) *request {
+	flags := uint32(0)
+	if l.Flock {
+		flags = lkFlock
+	}
+	pid := uint32(max(l.PID, 0))
+	if l.Type == unix.F_UNLCK {
+		pid = 0
+	}
+	r := newRequest(op, f.n.id)
+	r.in = r.enc().u64(f.fh, l.Owner, uint64(l.Start), uint64(l.End)).u32(uint32(uint16(l.Type)), pid, flags, 0).b
+	return r
+}
+
+// keepsLocks reports whether the daemon keeps locks of that kind.
+func (f *file) keepsLocks(l *vfs.Lock) bool {
+	if f.noHandle {
+		return false
+	}
+	if l.Flock {
+		return f.n.fs.has(initFlockLocks)
+	}
+	return f.n.fs.has(initPosixLocks)
+}
+
+// GetLock returns a lock that is in l's way.
+func (f *file) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
+	if !f.keepsLocks(&l) {
+		return l, syscall.ENOSYS
+	}
+	if err := f.n.fs.allowed(ctx); err != nil {
+		return l, err
+	}
+	r := f.lockRequest(opGetlk, l)
+	r.max = 24
+	if err := f.n.fs.conn.call(ctx, r); err != nil {
+		return l, err
+	}
+	d := decoder{b: r.body}
+	start, end, kind, pid := d.u64(), d.u64(), d.u32(), d.u32()
+	switch {
+	case d.bad:
+		return l, f.n.fs.bad(opGetlk)
+	case kind == unix.F_UNLCK:
+		l.Type = unix.F_UNLCK
+	case kind != unix.F_RDLCK && kind != unix.F_WRLCK || start > end || end > 1<<63-1:
+		return l, syscall.EIO
+	default:
+		l.Type, l.Start, l.End, l.PID = int16(kind), int64(start), int64(end), int32(pid)
+	}
+	r.free()
+	return l, nil
+}
+
+// SetLock sets or removes a lock, and waits for it if wait is set.
+func (f *file) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
+	if !f.keepsLocks(&l) {
+		return syscall.ENOSYS
+	}
+	if err := f.n.fs.allowed(ctx); err != nil && l.Type != unix.F_UNLCK {
+		return err
+	}
+	op := uint32(opSetlk)
+	if wait && l.Type != unix.F_UNLCK {
+		op = opSetlkw
+	}
+	r := f.lockRequest(op, l)
+	if l.Type != unix.F_UNLCK {
+		r.late = func(_ []byte, err error) {
+			if err == nil { // nobody waits for it any more
+				undo := l
+				undo.Type = unix.F_UNLCK
+				f.n.fs.conn.send(f.lockRequest(opSetlk, undo))
+			}
+		}
+	}
+	return f.n.fs.conn.call(ctx, r)
+}

@@ -1,0 +1,82 @@
+package fuse
+
+import "time"
+
+// dent is a name in a directory as the daemon has told it. dir.mu guards it.
+type dent struct {
+	dir   *dir
+	name  string
+	node  *node // nil: there is no such name
+	until time.Time
+	epoch uint64
+}
+
+// recent keeps the names that were looked up last: the nodes of others are
+// forgotten as soon as nobody uses them.
+type recent struct {
+	ring [2048]*dent
+	next int
+}
+
+// add enters d and returns the one that has to go. FS.mu is held.
+func (r *recent) add(d *dent) *dent {
+	r.next = (r.next + 1) % len(r.ring)
+	old := r.ring[r.next]
+	r.ring[r.next] = d
+	return old
+}
+
+// remember notes that name leads to n, nil for nowhere, until the validity ends.
+// What is valid no longer is kept, too: it tells whose attributes change with
+// the name.
+func (d *dir) remember(name string, n *node, valid time.Duration) {
+	e := &dent{dir: d, name: name, node: n, until: until(valid)}
+	d.fs.mu.Lock()
+	var old *dent
+	if gone := d.fs.gone; !gone {
+		e.epoch = d.fs.epoch
+		old = d.fs.recent.add(e)
+		d.fs.mu.Unlock()
+	} else {
+		d.fs.mu.Unlock()
+		return
+	}
+	if old != nil {
+		old.dir.mu.Lock()
+		if old.dir.names[old.name] == old {
+			delete(old.dir.names, old.name)
+		}
+		old.dir.mu.Unlock()
+	}
+	d.mu.Lock()
+	if d.names == nil {
+		d.names = map[string]*dent{}
+	}
+	d.names[name] = e
+	d.mu.Unlock()
+}
+
+// cached returns what is known of name, and whether it still holds.
+func (d *dir) cached(name string) (n *node, known, valid bool) {
+	d.fs.mu.Lock()
+	epoch := d.fs.epoch
+	d.fs.mu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	e := d.names[name]
+	if e == nil {
+		return nil, false, false
+	}
+	return e.node, true, e.epoch == epoch && !e.until.IsZero() && time.Now().Before(e.until)
+}
+
+// lose forgets name, and that the attributes of what it led to are known.
+func (d *dir) lose(name string) {
+	d.mu.Lock()
+	e := d.names[name]
+	delete(d.names, name)
+	d.mu.Unlock()
+	if e != nil && e.node != nil {
+		e.node.stale()
+	}
+}
