@@ -222,7 +222,8 @@ type Pollable interface {
 type Mapper interface {
 	// Map returns the object behind the file, for private or shared mapping with
 	// the access in prot (PROT_ bits). It may change the file's storage to make
-	// that possible, but not the bytes.
+	// that possible, but not the bytes. ENODEV says that it cannot be mapped
+	// after all; then POSIX maps a copy where that will do.
 	Map(ctx context.Context, prot int, shared bool) (Mapping, error)
 }
 

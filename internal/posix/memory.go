@@ -139,6 +139,9 @@ func (t *Task) mapFile(f vfs.File, path Path, r mapRequest) (uint64, error) {
 		prot |= unix.PROT_WRITE
 	}
 	m, err := mp.Map(t.context(), prot, r.shared)
+	if err == syscall.ENODEV {
+		return t.mapCopy(f, r)
+	}
 	if err != nil {
 		return 0, err
 	}

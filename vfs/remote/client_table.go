@@ -1,0 +1,145 @@
+package remote
+
+import (
+	"runtime"
+	"sync"
+	"syscall"
+	"weak"
+
+	"github.com/hati-os/hati/vfs"
+	"github.com/hati-os/hati/vfs/remote/internal/wire"
+)
+
+// knownNodes finds the node of a number, weakly: one that nobody holds is
+// forgotten, and the server told.
+type knownNodes struct {
+	client *Client
+	mu     sync.Mutex // a leaf
+	byID   map[uint64]*known
+}
+
+// known is what remains of a node when it is collected.
+type known struct {
+	node  weak.Pointer[node]
+	id    uint64
+	bits  uint32
+	times uint32 // how often the server told of it
+}
+
+// node returns the node that the server named.
+func (c *Client) node(w wire.Node) (vfs.Node, error) {
+	const both = wire.NodeDir | wire.NodeLink
+	if w.ID == 0 || w.Bits&^uint32(wire.NodeBits) != 0 || w.Bits&both == both {
+		return nil, c.broken("node %d of kind %#x", w.ID, w.Bits)
+	}
+	t := &c.nodes
+	t.mu.Lock()
+	k := t.byID[w.ID]
+	if k != nil && k.bits != w.Bits {
+		t.mu.Unlock()
+		return nil, c.broken("node %d of kind %#x was of kind %#x", w.ID, w.Bits, k.bits)
+	}
+	if k != nil {
+		if n := k.node.Value(); n != nil {
+			k.times++
+			t.mu.Unlock()
+			return n.self, nil
+		}
+	}
+	fresh := &known{id: w.ID, bits: w.Bits, times: 1}
+	if k != nil { // collected, but not forgotten yet
+		fresh.times += k.times
+		k.times = 0
+	}
+	n := newNode(c, w)
+	fresh.node = weak.Make(n)
+	t.byID[w.ID] = fresh
+	t.mu.Unlock()
+	runtime.AddCleanup(n, t.collected, fresh)
+	return n.self, nil
+}
+
+func (t *knownNodes) collected(k *known) {
+	t.mu.Lock()
+	times := k.times
+	if t.byID[k.id] == k {
+		delete(t.byID, k.id)
+	}
+	t.mu.Unlock()
+	if times > 0 {
+		t.client.settle.forget(wire.Count{Node: k.id, Times: times})
+	}
+}
+
+func (t *knownNodes) size() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.byID)
+}
+
+// knownFiles are the open files that can be waited for.
+type knownFiles struct {
+	mu   sync.Mutex // a leaf
+	byID map[uint64]*pollFile
+}
+
+func (t *knownFiles) add(f *pollFile) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byID[f.id] = f
+}
+
+func (t *knownFiles) remove(f *pollFile) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID[f.id] == f {
+		delete(t.byID, f.id)
+	}
+}
+
+func (t *knownFiles) ready(m *wire.ReadyNote) {
+	t.mu.Lock()
+	f := t.byID[m.File]
+	t.mu.Unlock()
+	if f != nil { // else closed meanwhile
+		f.came(m)
+	}
+}
+
+// wakeAll tells those who wait for a file that its server is gone.
+func (t *knownFiles) wakeAll() {
+	t.mu.Lock()
+	all := make([]*pollFile, 0, len(t.byID))
+	for _, f := range t.byID {
+		all = append(all, f)
+	}
+	t.mu.Unlock()
+	for _, f := range all {
+		f.queue.Notify(goneEvents)
+	}
+}
+
+// checkName is false for a name that no directory has.
+func checkName(s string) bool {
+	if s == "" || s == "." || s == ".." {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] == '/' || s[i] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// askable refuses names that must not be asked for (see vfs.Dir), as the kernel
+// would a name with a slash or a zero in it.
+func askable(name string) error {
+	if !checkName(name) {
+		return syscall.EINVAL
+	}
+	if len(name) > 4096 {
+		return syscall.ENAMETOOLONG
+	}
+	return nil
+}
