@@ -204,6 +204,28 @@ func (t *Task) threadTime() time.Duration {
 	return time.Duration(n)
 }
 
+// busiest returns the thread that used the processor most since it was last
+// asked for, nil when there is no choice: a timer on the process's time ran out
+// in that one, and profilers count on it that it is told. k.mu is held.
+func (p *Process) busiest() *Task {
+	if len(p.tasks) == 1 {
+		return nil
+	}
+	var best *Task
+	var most time.Duration
+	for _, t := range p.tasks {
+		if !t.running.Load() {
+			continue
+		}
+		now := t.threadTime()
+		if d := now - t.sched.seen; d > most {
+			best, most = t, d
+		}
+		t.sched.seen = now
+	}
+	return best
+}
+
 // hostFile reads a file about the thread from the host's /proc.
 func (t *Task) hostFile(name string) ([]byte, error) {
 	return os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/%s", t.thread.Space().PID(), t.thread.TID(), name))

@@ -36,7 +36,11 @@ func (p *posixTimer) expired(n int64) {
 	if p.thread != nil && p.thread.dying() {
 		return
 	}
-	_ = p.proc.send(p.thread, queuedSignal{info: info, timer: p})
+	s := queuedSignal{info: info, timer: p}
+	if p.cpu != nil && p.thread == nil {
+		s.near = p.proc.busiest()
+	}
+	_ = p.proc.send(p.thread, s)
 }
 
 // taken is called when the timer's signal is delivered (info) or dropped (nil).

@@ -3,6 +3,7 @@ package posix
 import (
 	"encoding/binary"
 	"syscall"
+	"time"
 
 	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
@@ -42,6 +43,9 @@ type taskSched struct {
 	nice     int
 	ioprio   int
 	affinity *unix.CPUSet // nil when it was never set
+
+	// seen is threadTime when busiest was last asked.
+	seen time.Duration
 }
 
 // fork is what a child inherits.
@@ -49,6 +53,7 @@ func (s taskSched) fork() taskSched {
 	if s.policy&schedResetOnFork != 0 {
 		s.policy, s.nice = schedOther, max(s.nice, 0)
 	}
+	s.seen = 0
 	return s
 }
 

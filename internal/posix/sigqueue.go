@@ -21,6 +21,7 @@ type queuedSignal struct {
 	info  abi.Siginfo
 	uid   uint32
 	timer *posixTimer
+	near  *Task // takes it if it may, though it is the process's
 }
 
 // synchronous are the signals that the thread itself caused: they go first.

@@ -72,14 +72,14 @@ func (p *Process) queue(t *Task, s queuedSignal) error {
 	if !p.sig.watchers.Empty() {
 		p.sig.watchers.Notify(vfs.EventsIn)
 	}
-	p.tell(t, sig)
+	p.tell(t, s.near, sig)
 	return nil
 }
 
 // tell wakes a thread that takes sig, or ends the process if that is what sig
 // does. k.mu is held.
-func (p *Process) tell(t *Task, sig syscall.Signal) {
-	if t = p.choose(t, sig); t == nil {
+func (p *Process) tell(t, near *Task, sig syscall.Signal) {
+	if t = p.choose(t, near, sig); t == nil {
 		return
 	}
 	if p.sig.handlers.kills(sig) && !t.sig.awaited.Has(sig) {
@@ -89,9 +89,9 @@ func (p *Process) tell(t *Task, sig syscall.Signal) {
 	t.notify()
 }
 
-// choose returns the thread that takes sig: t, or when t is nil the first
-// thread or any other one that does not block it. k.mu is held.
-func (p *Process) choose(t *Task, sig syscall.Signal) *Task {
+// choose returns the thread that takes sig: t, or when t is nil the near one,
+// the first thread or any other one that does not block it. k.mu is held.
+func (p *Process) choose(t, near *Task, sig syscall.Signal) *Task {
 	wants := func(t *Task) bool {
 		return !t.exit.dying.Load() && (!t.sig.mask.Has(sig) && !t.sig.stopped || sig == syscall.SIGKILL)
 	}
@@ -100,6 +100,9 @@ func (p *Process) choose(t *Task, sig syscall.Signal) *Task {
 			return t
 		}
 		return nil
+	}
+	if near != nil && wants(near) {
+		return near
 	}
 	if p.tasks[p.pid] == p.leader && wants(p.leader) {
 		return p.leader
@@ -192,7 +195,7 @@ func (p *Process) signalQueue() *vfs.Queue { return &p.sig.watchers }
 func (p *Process) retell(t *Task, set abi.Sigset) {
 	for sig := first(set); sig != 0; sig = first(set) {
 		set &^= abi.SigBit(sig)
-		if c := p.choose(nil, sig); c != nil && c != t {
+		if c := p.choose(nil, nil, sig); c != nil && c != t {
 			c.notify()
 		}
 	}

@@ -41,7 +41,11 @@ func (p *Process) itimer(which int) *alarmClock {
 			sig, a.cpu, a.now = syscall.SIGPROF, p, p.cpuTime
 		}
 		a.expire = func(int64) {
-			_ = p.send(nil, queuedSignal{info: abi.KillInfo(sig, abi.SI_KERNEL, 0, 0)})
+			s := queuedSignal{info: abi.KillInfo(sig, abi.SI_KERNEL, 0, 0)}
+			if which != unix.ITIMER_REAL {
+				s.near = p.busiest()
+			}
+			_ = p.send(nil, s)
 		}
 		*slot = a
 	}
