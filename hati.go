@@ -24,6 +24,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/internal/posix"
 	"github.com/hati-os/hati/vfs"
 )
@@ -76,6 +77,7 @@ type Box struct {
 	kernel  *posix.Kernel
 	user    *User
 	servers []func() error // Close of what New made
+	guards  []*guard.Guard // before servers that are not hati's own
 
 	mu     sync.Mutex
 	closed bool

@@ -2,9 +2,11 @@ package posix
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/vfs"
 )
 
@@ -25,6 +27,7 @@ func (t *Task) wakeUp() {
 func (t *Task) notify() {
 	t.attention.Store(true)
 	t.ctx.end(t)
+	t.actor.Cancelled()
 	t.wakeUp()
 	if t.running.Load() {
 		t.thread.Kick()
@@ -105,11 +108,12 @@ func (t *Task) awaitPollable(p vfs.Pollable, events vfs.Events, deadline time.Ti
 // taskContext is the context of a task's system calls. It ends when the task is
 // wanted elsewhere. Nothing is allocated unless a server waits on it.
 type taskContext struct {
-	task *Task
-	mu   sync.Mutex
-	done chan struct{}
+	task  *Task
+	mu    sync.Mutex
+	done  chan struct{}
 	final chan struct{} // closed when the task is being ended
-	err  error
+	err   error
+	after []*afterEnd
 }
 
 // context returns the context for the call under way.
@@ -126,9 +130,39 @@ func (c *taskContext) Value(key any) any {
 		}
 	case vfs.FinalKey:
 		return c
+	case guard.ActorKey:
+		if c.task != nil {
+			return &c.task.actor
+		}
 	}
 	return nil
 }
+
+// AfterFunc has f called, on a goroutine of its own, when the context ends. With
+// it package context and others need no goroutine to watch a call.
+func (c *taskContext) AfterFunc(f func()) (stop func() bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		go f()
+		return func() bool { return false }
+	}
+	e := &afterEnd{f}
+	c.after = append(c.after, e)
+	return func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		i := slices.Index(c.after, e)
+		if i < 0 {
+			return false
+		}
+		c.after = slices.Delete(c.after, i, i+1)
+		return true
+	}
+}
+
+// afterEnd is what is called when a context ends.
+type afterEnd struct{ f func() }
 
 // Caller tells servers who asks.
 func (t *Task) Caller() vfs.Caller {
@@ -183,6 +217,10 @@ func (c *taskContext) end(t *Task) {
 			close(c.done)
 		}
 		c.err = err
+		for _, e := range c.after {
+			go e.f()
+		}
+		c.after = nil
 		if c.final != nil && !vfs.Interrupted(err) {
 			close(c.final)
 		}

@@ -291,7 +291,11 @@ func (k *Kernel) launch(child, t *Task) error {
 	}
 	k.alive.Add(1)
 	k.mu.Unlock()
-	go child.run()
+	if k.config.Guarded {
+		go child.actor.Run(child.run)
+	} else {
+		go child.run()
+	}
 	return nil
 }
 

@@ -19,8 +19,11 @@ import (
 // Config says what a box consists of.
 type Config struct {
 	// Root is mounted at /; Mounts are mounted over it, the shortest path first.
-	Root     vfs.FS
-	Mounts   []MountSpec
+	Root   vfs.FS
+	Mounts []MountSpec
+	// Guarded says that there are servers behind package guard: tasks run so that
+	// they can leave them.
+	Guarded  bool
 	Hostname string
 	// Devices opens device nodes, wherever they are.
 	Devices *dev.Registry

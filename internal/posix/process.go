@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/internal/machine"
 )
 
@@ -67,6 +68,7 @@ type Task struct {
 	attention atomic.Bool   // something concerns this task: see userReturn
 	running   atomic.Bool   // the goroutine is about to run, or runs, the guest
 	ctx       *taskContext
+	actor     guard.Actor // with Config.Guarded: the goroutine can leave guarded servers
 
 	// The system call under way.
 	nr       uint64

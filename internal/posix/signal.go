@@ -127,6 +127,9 @@ func (t *Task) interrupted() error {
 func (t *Task) interruptedLocked() error {
 	switch {
 	case t.exit.dying.Load():
+		if t.k.closing {
+			return vfs.ErrShutdown
+		}
 		return vfs.ErrKilled
 	case t.proc.sig.stopSig != 0,
 		(t.sig.pending.set|t.proc.sig.pending.set)&^t.sig.mask != 0:
