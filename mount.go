@@ -80,9 +80,13 @@ func Server(server vfs.FS, path string) Mount {
 	return Mount{Path: path, kind: "vfs", source: "vfs", foreign: true, open: func(*Box) (vfs.FS, error) { return server, nil }}
 }
 
-// ParseMount reads a mount as the command line writes it: SRC:DST[:ro|rw|overlay].
+// ParseMount reads a mount as the command line writes it: SRC:DST[:ro|rw|overlay],
+// or fuse:COMMAND ARGS:DST (see [ParseFUSE]).
 // Without a mode it is read-only. DST must be absolute; SRC must exist.
 func ParseMount(s string) (Mount, error) {
+	if daemon, ok := strings.CutPrefix(s, "fuse:"); ok {
+		return ParseFUSE(daemon)
+	}
 	parts := strings.Split(s, ":")
 	mode := ReadOnly
 	switch {
