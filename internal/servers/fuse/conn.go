@@ -406,7 +406,11 @@ type limits struct {
 	minor    uint32
 	flags    uint64
 	maxWrite int
-	maxRead  int
+	// maxRead becomes smaller, and serial true, for a daemon that splices into a
+	// socket.
+	maxRead  atomic.Int64
+	serial   atomic.Bool
+	serially ctxLock
 }
 
 // noLimit is for options without one.

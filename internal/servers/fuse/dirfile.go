@@ -124,7 +124,7 @@ func (f *dirFile) fill(ctx context.Context, off uint64) (uint64, error) {
 	if plus {
 		op = opReaddirplus
 	}
-	size := min(dirRead, fs.conn.maxRead)
+	size := int(min(dirRead, fs.conn.maxRead.Load()))
 	r := newRequest(op, f.d.id)
 	r.in = r.enc().u64(f.fh, off).u32(uint32(size), 0).u64(0).u32(0, 0).b
 	r.max = size

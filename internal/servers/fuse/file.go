@@ -195,8 +195,11 @@ func (f *file) advance(n int) {
 func (f *file) readDirect(ctx context.Context, p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {
-		want := min(len(p)-done, f.n.fs.conn.maxRead)
+		want := min(len(p)-done, int(f.n.fs.conn.maxRead.Load()))
 		n, err := f.readOnce(ctx, p[done:done+want], off+int64(done))
+		if err == errTorn {
+			continue // with the size that is now right
+		}
 		done += n
 		if err != nil && done == 0 {
 			return 0, err
@@ -213,8 +216,14 @@ func (f *file) readOnce(ctx context.Context, p []byte, off int64) (int, error) {
 	r := newRequest(opRead, f.n.id)
 	r.in = r.enc().u64(f.fh, uint64(off)).u32(uint32(len(p)), 0).u64(0).u32(f.flags|largeFile, 0).b
 	r.dest, r.max = p, len(p)
-	err := f.n.fs.conn.call(ctx, r)
-	if err != nil {
+	c := f.n.fs.conn
+	if c.serial.Load() {
+		if err := c.serially.lock(ctx); err != nil {
+			return 0, err
+		}
+		defer c.serially.unlock()
+	}
+	if err := c.call(ctx, r); err != nil {
 		return 0, err
 	}
 	n := r.n

@@ -71,7 +71,7 @@ func (fs *FS) initialized(body []byte) error {
 	if flags&initBigWrites == 0 && mi < 31 {
 		l.maxWrite = min(l.maxWrite, pageSize)
 	}
-	l.maxRead = min(size, max(fs.opts.MaxRead, pageSize))
+	l.maxRead.Store(int64(min(size, max(fs.opts.MaxRead, pageSize))))
 	return nil
 }
 

@@ -116,6 +116,9 @@ func (n *node) attrOut(r *request, changes uint64) (vfs.Attr, error) {
 // changed since, and returns them as POSIX sees them.
 func (n *node) setAttr(a vfs.Attr, valid time.Duration, changes uint64) vfs.Attr {
 	a.Dev = n.fs.dev
+	if a.Ino == 0 {
+		a.Ino = n.id // a name with the number 0 counts as deleted
+	}
 	a.OwnAccess = !n.fs.opts.DefaultPermissions
 	if n.fs.opts.Blksize != 0 {
 		a.Blksize = n.fs.opts.Blksize

@@ -116,14 +116,7 @@ func (l *pump) receive(room int) {
 			l.end(err)
 			return
 		}
-		msg, err := l.parts.join(l.c, buf[:n])
-		if msg == nil && err == nil {
-			continue
-		}
-		if err == nil {
-			err = l.c.answer(msg)
-		}
-		if err == syscall.EINVAL {
+		if l.parts.take(l.c, buf[:n]) == syscall.EINVAL {
 			l.end(fmt.Errorf("fuse: an answer of %d bytes that makes no sense: %w", n, syscall.EPROTO))
 			return
 		}
