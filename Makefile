@@ -1,7 +1,7 @@
 # make          builds ./hati
 # make test     installs what the tests need (apt, as root) and runs them all
 # make race     the same with the race detector in hati itself
-# make hammer   the long races: cancellation, lanes
+# make hammer   what takes long: races of cancellation and lanes, Go's own tests
 # make bench    measures: native, hati, gVisor if there is one
 # make check    vet, format, arm64
 
@@ -22,8 +22,8 @@ race: setup
 	HATI_RACE=1 $(GO) test -race -timeout 40m ./...
 
 hammer:
-	HATI_HAMMER=1 $(GO) test -timeout 8h ./cancel/... ./lane/...
-	HATI_HAMMER=1 $(GO) test -timeout 8h -run "Survivors" ./test/...
+	HATI_HAMMER=1 $(GO) test -timeout 8h -parallel 10 ./cancel/... ./lane/...
+	HATI_HAMMER=1 $(GO) test -timeout 8h -run "Survivors|GoSuites|PthreadCancelGlibc" ./test/...
 
 bench:
 	$(GO) run ./bench

@@ -1,23 +1,13 @@
 package test
 
-import (
-	"os/exec"
-	"path/filepath"
-	"testing"
-)
+import "testing"
 
 // cancelProgram compiles a program of guest/cancel with musl, whose
 // pthread_cancel is exact wherever the system shows it Linux's program counter
 // and restarts. It returns the program's path.
 func cancelProgram(t *testing.T, name string) string {
 	t.Helper()
-	need(t, "musl-gcc")
-	program := filepath.Join(directory(t), name)
-	args := []string{"-static", "-O1", "-w", "-o", program, "guest/cancel/" + name + ".c", "-lpthread"}
-	if out, err := exec.Command("musl-gcc", args...).CombinedOutput(); err != nil {
-		t.Fatalf("compiling: %v\n%s", err, out)
-	}
-	return program
+	return cancelProgramOf(t, "musl", name)
 }
 
 // TestC02_CancellationPoints cancels a thread before and in every cancellation
@@ -39,7 +29,7 @@ func TestC02_CancelAndHandlers(t *testing.T) {
 // left they have returned all that there was, and no descriptor is lost.
 func TestC03_CancelRaces(t *testing.T) {
 	t.Parallel()
-	races := "5000"
+	races := "3000"
 	if testing.Short() {
 		races = "500"
 	}

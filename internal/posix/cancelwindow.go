@@ -24,10 +24,10 @@ const cancelSignal = syscall.Signal(32)
 const (
 	// windowDepth is how far below the stack pointer of the call what puts the
 	// type back can stand: glibc's functions need 8 bytes.
-	windowDepth = 256
+	windowDepth = 64
 	// windowSteps bounds the instructions until the signal is delivered whatever
-	// they are. glibc needs 20 to 40.
-	windowSteps = 96
+	// they are. glibc needs 10 to 30.
+	windowSteps = 48
 )
 
 // cancelWindow is what is known of where a thread has made its last system call

@@ -22,7 +22,7 @@ static void *body(void *x) {
 	pthread_cleanup_push(note, "third");
 	if (mode == DISABLED)
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, 0);
-	if (mode == BEFORE || mode == WITH)
+	if (mode == BEFORE || mode == WITH || mode == DISABLED && point->instant)
 		pthread_cancel(pthread_self());
 	ready = 1;
 	errno = 0;
@@ -49,16 +49,21 @@ int main(void) {
 		for (mode = 0; mode < MODES; mode++) {
 			void *end = 0;
 			int there = mode == WITH || mode == AFTER;
-			if (there && (point->release == 0 || point->release == usr1 || point->release == usr2))
+			if (point->instant && mode == DURING)
+				continue;
+			if (there && !point->instant && (point->release == 0 || point->release == usr1 || point->release == usr2))
 				continue;
 			say("%s, %s:", point->name, modes[mode]);
 			ready = result = failed = 0;
 			point->prepare();
 			// The full backlog is one longer than what one accept empties.
-			if (there)
+			if (there && point->release)
 				point->release();
+			if (there && point->prepare == new_third)
+				while (third_tid == 0 || state(getpid(), third_tid) != '?')
+					sched_yield();
 			pthread_create(&waiter, 0, body, 0);
-			if (mode == DURING || mode == DISABLED) {
+			if (mode == DURING || mode == DISABLED && !point->instant) {
 				settle();
 				pthread_cancel(waiter);
 			}

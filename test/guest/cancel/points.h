@@ -16,6 +16,7 @@ struct point {
 	long (*call)(void);
 	void (*release)(void); // now it is; 0 if time is all it waits for
 	void (*check)(void);   // what was not taken is still there
+	int instant;           // does not wait at all
 };
 
 static int a, b, extra[512], extras; // descriptors of the case
@@ -251,7 +252,12 @@ static void new_sem(void) { sem_init(&sem, 0, 0); }
 static long do_sem(void) { return sem_wait(&sem); }
 static void post(void) { sem_post(&sem); }
 static void sem_left(void) { int v; sem_getvalue(&sem, &v); say(" value=%d", v); }
-static void unlock_it(void *x) { say(" held=%d", pthread_mutex_trylock(&mutex) == EBUSY); pthread_mutex_unlock(&mutex); }
+// Saying it is a cancellation point: not with the mutex held.
+static void unlock_it(void *x) {
+	int held = pthread_mutex_trylock(&mutex) == EBUSY;
+	pthread_mutex_unlock(&mutex);
+	say(" held=%d", held);
+}
 static void no_news(void) { go = 0; }
 static long do_cond(void) {
 	long r = 0;
@@ -262,9 +268,56 @@ static long do_cond(void) {
 	pthread_cleanup_pop(1);
 	return r;
 }
+static struct timespec soon(int clock) {
+	struct timespec t;
+	clock_gettime(clock, &t);
+	t.tv_nsec += 300000000;
+	if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+	return t;
+}
+static long do_cond_timed(void) {
+	struct timespec t = soon(CLOCK_REALTIME);
+	long r = 0;
+	pthread_mutex_lock(&mutex);
+	pthread_cleanup_push(unlock_it, 0);
+	while (!go && !r)
+		r = pthread_cond_timedwait(&cond, &mutex, &t);
+	pthread_cleanup_pop(1);
+	return r;
+}
+static long do_sem_timed(void) { struct timespec t = soon(CLOCK_REALTIME); return sem_timedwait(&sem, &t); }
+static long do_sigwait(void) { sigset_t s; int sig; sigemptyset(&s); sigaddset(&s, SIGUSR2); return sigwait(&s, &sig); }
+static long do_recvfrom(void) { char c; return recvfrom(a, &c, 1, 0, 0, 0); }
+static long do_sendto(void) { return sendto(b, "y", 1, 0, 0, 0); }
+static long do_openat(void) { return taken(openat(AT_FDCWD, name, O_RDONLY)); }
+static long do_wait(void) { int s; return wait(&s) == child ? WEXITSTATUS(s) : -1; }
+static long do_lockf(void) { return lockf(extra[0], F_LOCK, 0); }
+// What does not wait, and is a cancellation point all the same.
+static void new_file(void) {
+	snprintf(name, sizeof name, "cancel.file.%d", getpid());
+	a = open(name, O_RDWR | O_CREAT, 0600);
+	write(a, "x", 1);
+}
+static void file_left(void) {
+	struct stat s = {0};
+	say(" open=%d size=%ld", fcntl(a, F_GETFD) != -1, stat(name, &s) ? -1 : (long)s.st_size);
+	unlink_it();
+}
+static long do_close(void) { long r = close(a); return r; }
+static long do_creat(void) { return taken(creat(name, 0600)); }
+static long do_fsync(void) { return fsync(a); }
+static long do_fdatasync(void) { return fdatasync(a); }
+static long do_pread(void) { char c; return pread(a, &c, 1, 0); }
+static long do_pwrite(void) { return pwrite(a, "yy", 2, 1); }
+static long do_msync(void) {
+	static char page[4096] __attribute__((aligned(4096)));
+	return msync(page, sizeof page, MS_SYNC);
+}
+static long do_testcancel(void) { pthread_testcancel(); return 0; }
 static void tell(void) { pthread_mutex_lock(&mutex); go = 1; pthread_cond_signal(&cond); pthread_mutex_unlock(&mutex); }
-static void *third_body(void *x) { sem_wait(&sem); return 0; }
-static void new_third(void) { new_sem(); pthread_create(&third, 0, third_body, 0); }
+static volatile int third_tid;
+static void *third_body(void *x) { third_tid = gettid(); sem_wait(&sem); return 0; }
+static void new_third(void) { new_sem(); third_tid = 0; pthread_create(&third, 0, third_body, 0); }
 static int joined;
 static long do_join(void) { long r = pthread_join(third, 0); joined = 1; return r; }
 static void join_third(void) { post(); if (!joined) say(" join=%d", pthread_join(third, 0)); joined = 0; }
@@ -307,6 +360,22 @@ static struct point points[] = {
 	{"pthread_cond_wait", no_news, do_cond, tell, none},
 	{"pthread_join", new_third, do_join, post, join_third},
 	{"system", none, do_system, 0, reap_all},
+	{"pthread_cond_timedwait", no_news, do_cond_timed, tell, none},
+	{"sem_timedwait", new_sem, do_sem_timed, post, sem_left},
+	{"sigwait", none, do_sigwait, usr2, none},
+	{"recvfrom", new_pair, do_recvfrom, put, has},
+	{"sendto", full_pair, do_sendto, drain, nothing_added},
+	{"openat fifo", new_fifo, do_openat, open_other, unlink_it},
+	{"wait", new_child, do_wait, put, no_child},
+	{"lockf", locked, do_lockf, put, not_locked},
+	{"close", new_file, do_close, 0, file_left, 1},
+	{"creat", new_file, do_creat, 0, file_left, 1},
+	{"fsync", new_file, do_fsync, 0, file_left, 1},
+	{"fdatasync", new_file, do_fdatasync, 0, file_left, 1},
+	{"pread", new_file, do_pread, 0, file_left, 1},
+	{"pwrite", new_file, do_pwrite, 0, file_left, 1},
+	{"msync", none, do_msync, 0, none, 1},
+	{"pthread_testcancel", none, do_testcancel, 0, none, 1},
 };
 #define POINTS (sizeof points / sizeof *points)
 

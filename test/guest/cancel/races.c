@@ -131,6 +131,14 @@ static void rest_given(void) {
 		taken_fds++;
 }
 
+// Handlers that run over the calls.
+static int disturbed;
+static void busy(int sig) { pass(); syscall(SYS_getppid); }
+static void disturb(pthread_t th) {
+	if (disturbed && dice(2))
+		pthread_kill(th, SIGUSR1);
+}
+
 static void races(int n, void *(*body)(void *), void (*work)(void), void (*after)(void)) {
 	written = got = wrong = taken_fds = given = 0;
 	for (int i = 0; i < n; i++) {
@@ -139,8 +147,10 @@ static void races(int n, void *(*body)(void *), void (*work)(void), void (*after
 		for (int k = dice(3); k > 0; k--)
 			work();
 		pass();
+		disturb(th);
 		if (dice(2)) {
 			work();
+			disturb(th);
 			pthread_cancel(th);
 		} else {
 			pthread_cancel(th);
@@ -159,6 +169,15 @@ int main(int argc, char **argv) {
 	new_pipe();
 	races(n, reader, feed, rest);
 	say("read: wrong %ld, lost %ld\n", wrong, written - got);
+	tidy();
+
+	new_pipe();
+	next_in = next_out = 0;
+	on(SIGUSR1, busy, SA_RESTART);
+	disturbed = 1;
+	races(few, reader, feed, rest);
+	disturbed = 0;
+	say("read under handlers: wrong %ld, lost %ld\n", wrong, written - got);
 	tidy();
 
 	new_pair();
