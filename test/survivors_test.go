@@ -21,24 +21,6 @@ import (
 	box "github.com/hati-os/hati"
 )
 
-// Who the test program is: the tests, the one who counts orphans, or a program
-// that embeds hati.
-const (
-	roleVar   = "HATI_TEST_ROLE"
-	heir      = "heir"
-	embedding = "embedding"
-)
-
-func init() {
-	switch os.Getenv(roleVar) {
-	case heir:
-		os.Exit(inherit(os.Args[1:]))
-	case embedding:
-		os.Unsetenv(roleVar)
-		os.Exit(embed(os.Args[1]))
-	}
-}
-
 // TestNoSurvivors kills the server with SIGKILL while guests of all kinds run:
 // each of their host processes ends.
 func TestNoSurvivors(t *testing.T) {
@@ -64,7 +46,7 @@ func TestNoSurvivors(t *testing.T) {
 			for range rounds {
 				ctx, cancel := context.WithTimeout(context.Background(), limit)
 				cmd := exec.CommandContext(ctx, self, argv...)
-				cmd.Env = append(os.Environ(), roleVar+"="+heir)
+				cmd.Env = as("heir")
 				cmd.WaitDelay = time.Second
 				out, err := cmd.CombinedOutput()
 				cancel()
@@ -87,7 +69,7 @@ func inherit(argv []string) int {
 		return fail("subreaper: %v", err)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), roleVar+"="+embedding)
+	cmd.Env = as("embedding")
 	cmd.Stderr = os.Stdout
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -152,14 +134,14 @@ func children() (pids []int) {
 }
 
 // embed runs a program in a box.
-func embed(program string) int {
+func embed(argv []string) int {
 	b, err := box.New(box.Config{})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer b.Close()
-	cmd := b.Command(program)
+	cmd := b.Command(argv[0])
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
