@@ -1,6 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
+#define SYS_rt_sigaction 13
 #define SYS_rt_sigreturn 15
 #define SYS_getpid 39
 #define SYS_gettid 186
@@ -8,6 +9,7 @@
 #define SYS_tgkill 234
 #define FUTEX_WAIT_PRIVATE 128
 #define SI_TKILL -6
+#define SI_USER 0
 
 // Offsets in the signal frame (struct ucontext, siginfo_t).
 #define UC_STACK_SP 16
@@ -40,7 +42,13 @@ TEXT ·invoke(SB), NOSPLIT, $0-16
 	CALL	runtime·entersyscall(SB)
 	MOVQ	o+0(FP), R12
 	MOVQ	c+8(FP), R13
+	CALL	body<>(SB)
+	CALL	runtime·exitsyscall(SB)
+	RET
 
+// body is all that a cancel's signal can interrupt, with callRange and callLeft, unless another handler runs on top.
+// R12 holds the op throughout; the handler relies on it.
+TEXT body<>(SB), NOSPLIT, $0-0
 	MOVQ	·gToM(SB), AX
 	TESTQ	AX, AX
 	JEQ	ask
@@ -96,11 +104,19 @@ flush:
 	MOVL	$SYS_getpid, AX
 	SYSCALL
 settled:
-	CALL	runtime·exitsyscall(SB)
 	RET
 
+// WITHIN jumps to yes if AX is in the extent that is at lo and hi.
+#define WITHIN(lo, hi, yes) \
+	CMPQ	AX, ·extents+lo(SB) \
+	JCS	3(PC) \
+	CMPQ	AX, ·extents+hi(SB) \
+	JCS	yes
+
 // handler is the signal handler. The kernel enters it with the C calling convention on the thread's signal stack, all
-// other signals masked; its return restores every register from the frame. It calls nothing and may run on any thread.
+// other signals masked; its return restores every register from the frame. It may run on any thread. Whether a signal
+// is a cancel's it tells from where the thread stands and from the op, because what siginfo says of the sender does not
+// do: the kernel drops it when the user has too many signals pending, and merges signals that come together.
 TEXT ·handler(SB), NOSPLIT|NOFRAME|TOPFRAME, $0-0
 	MOVQ	UC_RIP(DX), AX
 	CMPQ	AX, ·rangeBegin(SB)
@@ -109,28 +125,50 @@ TEXT ·handler(SB), NOSPLIT|NOFRAME|TOPFRAME, $0-0
 	JCC	outside
 	MOVQ	UC_R12(DX), BX
 	CMPL	op_flag(BX), $0
-	JEQ	outside // a late signal for an earlier call: not for this one
+	JEQ	foreign
 	MOVQ	$callLeft<>(SB), AX
 	MOVQ	AX, UC_RIP(DX)
-	RET
+	JMP	merged
 outside:
-	CMPL	SI_CODE(SI), $SI_TKILL
+	MOVQ	UC_RSP(DX), BX
+	SUBQ	UC_STACK_SP(DX), BX
+	CMPQ	BX, UC_STACK_SIZE(DX)
+	JCS	above
+	WITHIN(0, 8, inside)
+	WITHIN(16, 24, inside)
+	WITHIN(32, 40, inside)
+	JMP	foreign
+inside:
+	MOVQ	UC_R12(DX), BX
+	CMPL	op_state(BX), $const_opStriking
+	JEQ	merged
+	CMPL	op_state(BX), $const_opStruck
 	JNE	foreign
+merged:
+	// A cancel's. If its siginfo is somebody else's, that one's signal has come with it, or just before it.
+	CMPL	SI_CODE(SI), $SI_TKILL
+	JEQ	sender
+	CMPL	SI_CODE(SI), $SI_USER
+	JNE	foreign
+	CMPL	SI_PID(SI), $0 // dropped
+	JEQ	done
+	JMP	foreign
+sender:
 	MOVL	SI_PID(SI), AX
 	CMPL	AX, ·ownPID(SB)
 	JNE	foreign
-	// Ours. If it interrupted another handler, the call may be below that one: mask the signal for the rest of that
-	// handler and send it once more, so that it comes when that handler has returned.
-	MOVQ	UC_RSP(DX), AX
-	SUBQ	UC_STACK_SP(DX), AX
-	CMPQ	AX, UC_STACK_SIZE(DX)
-	JCC	done
+done:
+	RET
+above:
+	// It interrupted another handler, and the call may be below that one: mask the signal for the rest of that handler
+	// and send it once more, so that it comes when that handler has returned.
 	MOVL	DI, CX
 	DECL	CX
 	MOVL	$1, AX
 	SHLQ	CX, AX
 	ORQ	AX, UC_SIGMASK(DX)
 	MOVL	DI, R12
+again:
 	MOVL	$SYS_gettid, AX
 	SYSCALL
 	MOVL	AX, SI
@@ -138,13 +176,28 @@ outside:
 	MOVL	R12, DX
 	MOVL	$SYS_tgkill, AX
 	SYSCALL
-done:
 	RET
 foreign:
 	MOVQ	·oldHandler(SB), AX
-	CMPQ	AX, $1 // SIG_DFL, SIG_IGN
-	JLS	done
+	CMPQ	AX, $1 // SIG_IGN
+	JEQ	done
+	JCS	default
 	JMP	AX
+default:
+	// SIG_DFL, where a Go runtime is a library: the program ends, as each of the possible signals would have it.
+	MOVL	DI, R12
+	SUBQ	$40, SP
+	MOVQ	$0, 0(SP)
+	MOVQ	$0, 8(SP)
+	MOVQ	$0, 16(SP)
+	MOVQ	$0, 24(SP)
+	MOVQ	SP, SI
+	XORL	DX, DX
+	MOVL	$8, R10
+	MOVL	$SYS_rt_sigaction, AX
+	SYSCALL
+	ADDQ	$40, SP
+	JMP	again
 
 TEXT ·restorer(SB), NOSPLIT|NOFRAME|TOPFRAME, $0-0
 	MOVQ	$SYS_rt_sigreturn, AX
@@ -157,16 +210,18 @@ TEXT ·getg(SB), NOSPLIT, $0-8
 	MOVQ	AX, ret+0(FP)
 	RET
 
-// func codeAddrs() (begin, out, handler, restorer, entry uintptr)
-TEXT ·codeAddrs(SB), NOSPLIT, $0-40
+// func codeAddrs() (begin, out, body, handler, restorer, entry uintptr)
+TEXT ·codeAddrs(SB), NOSPLIT, $0-48
 	MOVQ	$callRange<>(SB), AX
 	MOVQ	AX, begin+0(FP)
 	MOVQ	$callLeft<>(SB), AX
 	MOVQ	AX, out+8(FP)
+	MOVQ	$body<>(SB), AX
+	MOVQ	AX, body+16(FP)
 	MOVQ	$·handler(SB), AX
-	MOVQ	AX, handler+16(FP)
+	MOVQ	AX, handler+24(FP)
 	MOVQ	$·restorer(SB), AX
-	MOVQ	AX, restorer+24(FP)
+	MOVQ	AX, restorer+32(FP)
 	MOVQ	$·invoke(SB), AX
-	MOVQ	AX, entry+32(FP)
+	MOVQ	AX, entry+40(FP)
 	RET

@@ -27,16 +27,20 @@ func invoke(o *op, c *call)
 // getg returns the address of the running goroutine's descriptor.
 func getg() uintptr
 
-// codeAddrs returns the addresses of the range's first instruction, of the way out of it, of the signal handler, of
-// its return, and of invoke.
-func codeAddrs() (begin, out, handler, restorer, entry uintptr)
+// codeAddrs returns the addresses of the range's first instruction, of the way out of it, of what is around them, of
+// the signal handler, of its return, and of invoke.
+func codeAddrs() (begin, out, body, handler, restorer, entry uintptr)
 
 // What the assembly reads. All are set before the handler is installed and never changed after.
 var (
 	rangeBegin uintptr // the first instruction of the range
 	rangeEnd   uintptr // the first instruction behind it
+	extents    [3]extent
 	oldHandler uintptr // the handler that this package's replaced
 	ownPID     uint32
 	gToM       uintptr // where a g has its m, and an m the kernel's thread id; 0 when not known
 	mToTID     uintptr
 )
+
+// extent is where the code of a function is.
+type extent struct{ begin, end uintptr }

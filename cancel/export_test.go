@@ -66,7 +66,7 @@ func StepHelper() {
 		}
 	}
 	pause.Store(&hook)
-	_, _, _, _, entry := codeAddrs()
+	_, _, _, _, _, entry := codeAddrs()
 	fmt.Fprintln(out, tid, entry, rangeBegin, rangeEnd)
 
 	var stop func()

@@ -23,7 +23,7 @@ func pipeFiles(t *testing.T, flags int) (r, w *cancel.File) {
 	check(err)
 	w, err = cancel.NewFile(os.NewFile(uintptr(fds[1]), "w"))
 	check(err)
-	t.Cleanup(func() { _ = r.Close(); _ = w.Close() })
+	onEnd(t, func() { _ = r.Close(); _ = w.Close() })
 	return r, w
 }
 

@@ -1,8 +1,11 @@
 package cancel_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -107,6 +110,40 @@ func descriptors(t *testing.T) int {
 	names, err := os.ReadDir("/proc/self/fd")
 	check(err)
 	return len(names)
+}
+
+// census counts what a process has that a call can leave behind.
+type census struct{ descriptors, locks, threads, goroutines, children int }
+
+func takeCensus(t *testing.T) (c census) {
+	locks, err := os.ReadFile("/proc/locks")
+	check(err)
+	children, err := os.ReadFile("/proc/thread-self/children")
+	if err != nil {
+		children = nil // a kernel without CONFIG_PROC_CHILDREN
+	}
+	return census{
+		descriptors: descriptors(t),
+		locks:       bytes.Count(locks, fmt.Appendf(nil, " %d ", os.Getpid())),
+		threads:     entries("/proc/self/task"),
+		goroutines:  runtime.NumGoroutine(),
+		children:    len(bytes.Fields(children)),
+	}
+}
+
+// compare waits until there is no more than before. Threads that wait in a call are replaced by the runtime, which
+// keeps them: some more is right, one for each call is not.
+func (before census) compare(t *testing.T) {
+	t.Helper()
+	spare := 8
+	if hammer {
+		spare = 40 // many calls wait at the same time
+	}
+	eventually(t, "descriptors", before.descriptors, func() int { return descriptors(t) })
+	eventually(t, "locks", before.locks, func() int { return takeCensus(t).locks })
+	eventually(t, "threads", before.threads+spare, func() int { return entries("/proc/self/task") })
+	eventually(t, "goroutines", before.goroutines, runtime.NumGoroutine)
+	eventually(t, "children", before.children, func() int { return takeCensus(t).children })
 }
 
 // sleeper starts a child that waits until it is killed.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -27,9 +28,10 @@ func helper(t *testing.T, name string) (output []byte, err error) {
 }
 
 var helpers = map[string]func(){
-	"signal":  signalHelper,
-	"foreign": foreignHelper,
-	"step":    cancel.StepHelper,
+	"signal":   signalHelper,
+	"foreign":  foreignHelper,
+	"step":     cancel.StepHelper,
+	"nameless": namelessHelper,
 }
 
 func cancelOne() {
@@ -62,11 +64,15 @@ func signalHelper() {
 	notified := func() {
 		check(unix.Kill(os.Getpid(), unix.SIGUSR1))
 		<-mine
+		// As raise and pthread_kill do, and the cancels themselves.
+		check(unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGUSR1))
+		<-mine
 	}
 	check(cancel.SetSignal(unix.SIGUSR1))
 	notified()
 	cancelOne()
 	notified()
+	foreignOnWaiting(mine)
 	signal.Ignore(unix.SIGUSR1) // takes our handler away
 	cancelOne()
 	signal.Ignore(unix.SIGUSR1)
@@ -80,6 +86,65 @@ func signalHelper() {
 		panic(fmt.Sprint("too late: ", err))
 	}
 	check(cancel.SetSignal(unix.SIGUSR1))
+}
+
+// foreignOnWaiting sends a thread in a cancellable call signals that are not the cancel's. They are restarted, each is
+// passed on, and then the cancel still comes through.
+func foreignOnWaiting(mine <-chan os.Signal) {
+	var fds [2]int
+	check(unix.Pipe2(fds[:], unix.O_CLOEXEC))
+	for range 200 {
+		ctx, stop := context.WithCancel(context.Background())
+		tids, errs := make(chan int), make(chan error)
+		go func() {
+			runtime.LockOSThread()
+			tids <- unix.Gettid()
+			_, err := cancel.Read(ctx, fds[0], make([]byte, 1))
+			errs <- err
+		}()
+		tid := <-tids
+		for range 3 {
+			check(unix.Tgkill(os.Getpid(), tid, unix.SIGUSR1))
+			<-mine
+		}
+		stop()
+		if err := <-errs; err != context.Canceled {
+			panic(fmt.Sprint("read: ", err))
+		}
+	}
+}
+
+// A user who has as many signals pending as allowed gets signals without their sender's name; even those cancel.
+func TestC07_SignalsWithoutASender(t *testing.T) {
+	if out, err := helper(t, "nameless"); err != nil {
+		t.Errorf("%v: %.500s", err, out)
+	}
+}
+
+func namelessHelper() {
+	check(unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{}))
+	for range 50 {
+		cancelOne()
+	}
+	if err := cancel.UnmaskedHandler(unix.SIGUSR1); err != nil {
+		panic(err)
+	}
+	runtime.LockOSThread()
+	self, stop := unix.Gettid(), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				check(unix.Tgkill(os.Getpid(), self, unix.SIGUSR1))
+			}
+		}
+	}()
+	for range 20 {
+		cancelOne()
+	}
+	close(stop)
 }
 
 // A SIGSTKFLT that this package did not send does what it always does in a Go program: it reaches signal.Notify, or

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"unsafe"
 
@@ -39,22 +40,34 @@ func rtSigaction(sig int32, act, old *sigaction) error {
 
 // install measures the range and puts the handler in place.
 func install() error {
-	begin, _, _, _, _ := codeAddrs()
+	begin, out, body, _, _, _ := codeAddrs()
 	code := unsafe.Slice((*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&begin))), 32)
 	i := bytes.Index(code, systemCall[goarch])
 	if i < 0 {
 		return fmt.Errorf("%w: no system call in the range: %w", ErrSignal, unix.ENOSYS)
 	}
 	rangeBegin, rangeEnd = begin, begin+uintptr(i+len(systemCall[goarch]))
+	for i, entry := range []uintptr{body, begin, out} {
+		extents[i] = extentOf(entry)
+	}
 	ownPID = uint32(os.Getpid())
 	findTID()
 	return keepHandler()
 }
 
+// extentOf returns where the function that begins at entry is.
+func extentOf(entry uintptr) extent {
+	f, end := runtime.FuncForPC(entry), entry+1
+	for runtime.FuncForPC(end) == f {
+		end++
+	}
+	return extent{entry, end}
+}
+
 // keepHandler installs the handler unless it is there. Every cancel asks, because C code or os/signal can have
 // replaced it.
 func keepHandler() error {
-	_, _, handler, restorer, _ := codeAddrs()
+	_, _, _, handler, restorer, _ := codeAddrs()
 	sig := cancelSignal.Load()
 	var old sigaction
 	if err := rtSigaction(sig, nil, &old); err != nil {
