@@ -45,6 +45,8 @@ type Config struct {
 	User *User
 	// ShowSecrets turns off the hiding of users' secrets in a Root.
 	ShowSecrets bool
+	// Isolation says which host files this process itself can reach.
+	Isolation Isolation
 	// Trace, when not nil, gets a line for every system call, as strace prints
 	// them. Calls of different threads do not mix within a line.
 	Trace TraceWriter
@@ -77,7 +79,9 @@ type Box struct {
 	kernel  *posix.Kernel
 	user    *User
 	servers []func() error // Close of what New made
-	guards  []*guard.Guard // before servers that are not hati's own
+
+	isolation Isolation
+	guards    []*guard.Guard // before servers that are not hati's own
 
 	mu     sync.Mutex
 	closed bool
@@ -88,11 +92,14 @@ var ErrClosed = errors.New("hati: box is closed")
 
 // New makes a box without processes.
 func New(c Config) (*Box, error) {
-	b := &Box{user: c.User}
+	b := &Box{user: c.User, isolation: c.Isolation}
 	if b.user == nil {
 		b.user = CurrentUser()
 	}
 	pc, err := b.system(&c)
+	if err == nil && c.Isolation == IsolateProcess {
+		err = giveUpFiles()
+	}
 	if err == nil {
 		b.kernel, err = posix.New(*pc)
 	}

@@ -43,11 +43,10 @@ const (
 // HostDir mounts a directory, or a file, of the host at path.
 func HostDir(source, path string, mode Mode) Mount {
 	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, open: func(b *Box) (vfs.FS, error) {
-		h, err := host.New(source, host.Options{ReadOnly: mode != ReadWrite})
+		h, err := b.hostFS(source, host.Options{ReadOnly: mode != ReadWrite})
 		if err != nil {
 			return nil, err
 		}
-		b.servers = append(b.servers, h.Close)
 		if mode != Overlay {
 			return h, nil
 		}
@@ -81,11 +80,15 @@ func Server(server vfs.FS, path string) Mount {
 }
 
 // ParseMount reads a mount as the command line writes it: SRC:DST[:ro|rw|overlay],
-// or fuse:COMMAND ARGS:DST (see [ParseFUSE]).
+// or fuse:COMMAND ARGS:DST (see [ParseFUSE]), or lane:SOCKET:DST[:ro|rw] (see
+// [LaneServer]).
 // Without a mode it is read-only. DST must be absolute; SRC must exist.
 func ParseMount(s string) (Mount, error) {
 	if daemon, ok := strings.CutPrefix(s, "fuse:"); ok {
 		return ParseFUSE(daemon)
+	}
+	if server, ok := strings.CutPrefix(s, "lane:"); ok {
+		return parseLane(server)
 	}
 	parts := strings.Split(s, ":")
 	mode := ReadOnly
@@ -178,11 +181,10 @@ func (b *Box) root(c *Config) (vfs.FS, error) {
 	if !c.ShowSecrets {
 		hidden = secretPaths(dir)
 	}
-	lower, err := host.New(dir, host.Options{ReadOnly: true, Hidden: hidden})
+	lower, err := b.hostFS(dir, host.Options{ReadOnly: true, Hidden: hidden})
 	if err != nil {
 		return nil, err
 	}
-	b.servers = append(b.servers, lower.Close)
 	return overlay.New(tmp.New(tmp.Options{Mode: 0o755}), lower, overlay.Options{})
 }
 

@@ -1,6 +1,9 @@
 package lane
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Limits of what a lane can be made of. A peer that asks for more is refused.
 const (
@@ -24,6 +27,9 @@ type Config struct {
 	Grace time.Duration
 	// Causes are the errors for the causes at this end.
 	Causes Causes
+	// Final returns a channel that closes when a call with ctx is to end for good
+	// after it was interrupted (Killed), for callers that cannot use [WithFinal].
+	Final func(ctx context.Context) <-chan struct{}
 	// Protocol must be equal at both ends of a connection that is dialled; "" when
 	// it is settled otherwise. Each end speaks the versions from Oldest (Version
 	// when 0) to Version; the newest that both speak is used ([Lane.Version]).
@@ -58,4 +64,15 @@ func (c *Config) step(name string) {
 	if c.steps != nil {
 		c.steps(name)
 	}
+}
+
+// final returns what ends a call for good that was interrupted, and why.
+func (c *Config) final(ctx context.Context) (done <-chan struct{}, cause func() error) {
+	if f, ok := ctx.Value(finalKey{}).(context.Context); ok {
+		return f.Done(), func() error { return context.Cause(f) }
+	}
+	if c.Final != nil {
+		done = c.Final(ctx)
+	}
+	return done, func() error { return c.Causes.err(codeKilled) }
 }

@@ -90,9 +90,12 @@ func (l *Lane) Version() uint32 { return l.cfg.Version }
 // before the end is first used: for an end that came over another lane.
 func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
 
+// SetFinal changes Config.Final likewise.
+func (l *Lane) SetFinal(f func(context.Context) <-chan struct{}) { l.cfg.Final = f }
+
 // inherit gives a received lane the settings of the one that it came over.
 func (l *Lane) inherit(from *Config) {
-	l.cfg.Grace, l.cfg.Causes, l.cfg.steps = from.Grace, from.Causes, from.steps
+	l.cfg.Grace, l.cfg.Causes, l.cfg.Final, l.cfg.steps = from.Grace, from.Causes, from.Final, from.steps
 	l.cfg.Protocol, l.cfg.Version, l.cfg.Oldest = from.Protocol, from.Version, from.Oldest
 }
 

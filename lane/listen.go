@@ -174,15 +174,47 @@ func dial(ctx context.Context, path string, cfg Config) (*Lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
+	return connect(ctx, conn.(*net.UnixConn), cfg)
+}
+
+// Connect is Dial over a connected seqpacket socket, one of a pair perhaps, whose
+// other end is given to [Answer]. It closes conn.
+func Connect(ctx context.Context, conn *net.UnixConn, cfg Config) (*Lane, error) {
+	l, err := connect(ctx, conn, cfg.withDefaults())
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("lane: %w", err)
+	}
+	return l, nil
+}
+
+// Answer is the other side of [Connect]: it returns the lane that the client has
+// asked for. With an error in refuse, which the client is told, there is none. It
+// closes conn.
+func Answer(conn *net.UnixConn, cfg Config, refuse error) (*Lane, error) {
+	cfg = cfg.withDefaults()
+	if refuse != nil {
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(greetTimeout))
+		if _, err := conn.Write(greeting(answerNo, &cfg, refuse.Error())); err != nil {
+			return nil, fmt.Errorf("lane: %w", err)
+		}
+		return nil, refuse
+	}
+	return greet(conn, cfg)
+}
+
+func connect(ctx context.Context, u *net.UnixConn, cfg Config) (*Lane, error) {
+	defer u.Close()
+	stop := context.AfterFunc(ctx, func() { u.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	memfd, lay, err := newRingMemory(&cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer unix.Close(memfd)
-	u := conn.(*net.UnixConn)
 	if _, _, err = u.WriteMsgUnix(greeting(ringVersion, &cfg, cfg.Protocol), unix.UnixRights(memfd), nil); err == nil {
 		err = readAnswer(u)
 	}

@@ -255,7 +255,7 @@ func (h *localHalf) cancel(ctx context.Context, c *localCall, rep *Message) erro
 	if code != codeKilled {
 		timer := time.NewTimer(h.from.cfg.Grace)
 		defer timer.Stop()
-		final := finalOf(ctx)
+		final, why := h.from.cfg.final(ctx)
 		for waiting := true; waiting; {
 			if c.state.Load() == slotWord(gen, slotDone) {
 				return h.take(c, rep, cause)
@@ -267,8 +267,8 @@ func (h *localHalf) cancel(ctx context.Context, c *localCall, rep *Message) erro
 			case <-c.wake:
 			case <-timer.C:
 				waiting = false
-			case <-final.Done():
-				cause = context.Cause(final)
+			case <-final:
+				cause = why()
 				h.tell(c, h.from.cfg.Causes.code(cause))
 				waiting = false
 			}

@@ -258,7 +258,7 @@ func (c *caller) cancel(ctx context.Context, i int, rep *Message) error {
 	if code != codeKilled {
 		timer := time.NewTimer(c.r.lane.cfg.Grace)
 		defer timer.Stop()
-		final := finalOf(ctx)
+		final, why := c.r.lane.cfg.final(ctx)
 		for waiting := true; waiting; {
 			finished, err := c.finished(i, rep, cause)
 			if finished {
@@ -268,8 +268,8 @@ func (c *caller) cancel(ctx context.Context, i int, rep *Message) error {
 			case <-s.wake:
 			case <-timer.C:
 				waiting = false
-			case <-final.Done():
-				cause = context.Cause(final)
+			case <-final:
+				cause = why()
 				c.tell(i, c.r.lane.cfg.Causes.code(cause))
 				waiting = false
 			}

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/hati-os/hati"
 )
 
 // status are the exit statuses that hati itself uses, as docker does.
@@ -17,10 +18,12 @@ const (
 )
 
 type cli struct {
-	Run runCmd `cmd:"" help:"Run a program in a new box."`
+	Run   runCmd   `cmd:"" help:"Run a program in a new box."`
+	Serve serveCmd `cmd:"" help:"Serve files in a process of its own."`
 }
 
 func main() {
+	hati.Init()
 	processors()
 	var c cli
 	parser, err := kong.New(&c, kong.Name("hati"),

@@ -28,6 +28,7 @@ type runCmd struct {
 	Timeout     time.Duration `placeholder:"D" help:"Kill the program after this time; the status is then 124."`
 	Log         string        `placeholder:"LEVEL" default:"error" enum:"debug,info,warn,error" help:"What hati reports on stderr: debug, info, warn, error."`
 	Trace       string        `placeholder:"FILE" help:"Write a line for each system call; - is stderr."`
+	Isolate     bool          `help:"Serve the host's files from processes of their own, and take from this one the right to open any."`
 	ShowSecrets bool          `help:"Do not hide ~/.ssh and the like."`
 	Args        []string      `arg:"" optional:"" passthrough:"partial" placeholder:"PROGRAM" help:"The program and its arguments."`
 }
@@ -163,6 +164,9 @@ func (r *runCmd) config() (*hati.Config, error) {
 	}
 	if r.Cwd != "" && !path.IsAbs(r.Cwd) {
 		return nil, fmt.Errorf("cwd %q: must be an absolute path of the box", r.Cwd)
+	}
+	if r.Isolate {
+		c.Isolation = hati.IsolateProcess
 	}
 	if r.User != "" {
 		u, err := parseUser(r.User)

@@ -238,6 +238,9 @@ func (p *program) mapping(t *Task, f vfs.File, name Path) (vfs.Mapping, error) {
 		return vfs.Mapping{FD: -1}, nil
 	}
 	m, err := mp.Map(t.context(), unix.PROT_READ|unix.PROT_EXEC, false)
+	if err == syscall.ENODEV {
+		return vfs.Mapping{FD: -1}, nil
+	}
 	if err != nil {
 		return m, err
 	}

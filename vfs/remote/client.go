@@ -30,6 +30,7 @@ type Client struct {
 // asks for the root; ctx may end that.
 func New(ctx context.Context, end *lane.Lane) (*Client, error) {
 	end.SetCauses(Config("").Causes)
+	end.SetFinal(vfs.Final)
 	c := &Client{lane: end, call: wire.Client{Lane: end}}
 	c.nodes.client, c.settle.client = c, c
 	c.nodes.byID, c.files.byID = map[uint64]*known{}, map[uint64]*pollFile{}

@@ -23,6 +23,7 @@ func Config(name string) lane.Config {
 			Interrupted: vfs.ErrInterrupted, Killed: vfs.ErrKilled, Deadline: vfs.ErrDeadline,
 			CallerDied: vfs.ErrCallerDied, Shutdown: vfs.ErrShutdown,
 		},
+		Final:    vfs.Final,
 		Protocol: wire.ProtocolName, Version: wire.ProtocolVersion, Oldest: wire.ProtocolOldest,
 		Name: name,
 	}

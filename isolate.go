@@ -1,0 +1,204 @@
+package hati
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/hati-os/hati/internal/confine"
+	"github.com/hati-os/hati/internal/servers/host"
+	"github.com/hati-os/hati/lane"
+	"github.com/hati-os/hati/vfs"
+	"github.com/hati-os/hati/vfs/remote"
+	"golang.org/x/sys/unix"
+)
+
+// Isolation says which host files the process of a box can reach by itself.
+type Isolation int
+
+// The degrees of isolation. Programs that use one other than NotIsolated call
+// [Init] first in main.
+const (
+	// NotIsolated: the host's files are served in this process.
+	NotIsolated Isolation = iota
+	// IsolateServers: each directory of the host is served by a process of its own,
+	// which can reach nothing else. They end with this process, however it ends.
+	IsolateServers
+	// IsolateProcess: besides, this whole process gives up, for good, the right to
+	// open files of the host (Landlock). What it has open stays, and it can still
+	// read /proc and control groups, and use /dev/null, /dev/tty and its standard
+	// streams. It can make one box, before which it should open what it needs.
+	IsolateProcess
+)
+
+// serverName is the program name under which this program is a server.
+const serverName = "hati-server"
+
+var initialised atomic.Bool
+
+// Init turns the process into a server if it was started as one by a box with an
+// [Isolation], and then never returns. Otherwise it returns at once.
+func Init() {
+	initialised.Store(true)
+	if len(os.Args) != 2 || os.Args[0] != serverName {
+		return
+	}
+	var s serverSpec
+	err := json.Unmarshal([]byte(os.Args[1]), &s)
+	if err == nil {
+		err = s.answer(os.NewFile(3, "lane"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hati: server:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// answer serves the one lane whose socket is f.
+func (s *serverSpec) answer(f *os.File) error {
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return err
+	}
+	conn, ok := c.(*net.UnixConn)
+	if !ok {
+		return fmt.Errorf("descriptor 3 is no unix socket: %w", syscall.EINVAL)
+	}
+	fs, err := s.open()
+	if err == nil {
+		err = s.confine()
+	}
+	end, err := lane.Answer(conn, remote.Config(s.Kind), err)
+	if err != nil {
+		return err
+	}
+	return remote.Serve(context.Background(), end, fs, s.options())
+}
+
+// hostFS serves a directory of the host, in this process or in another.
+func (b *Box) hostFS(dir string, o host.Options) (vfs.FS, error) {
+	if b.isolation == NotIsolated {
+		h, err := host.New(dir, o)
+		if err != nil {
+			return nil, err
+		}
+		b.servers = append(b.servers, h.Close)
+		return h, nil
+	}
+	s := serverSpec{Kind: "host", Args: []string{dir}, ReadOnly: o.ReadOnly, Hidden: o.Hidden}
+	fs, stop, err := s.start()
+	if err != nil {
+		return nil, fmt.Errorf("server for %s: %w", dir, err)
+	}
+	b.servers = append(b.servers, stop)
+	return fs, nil
+}
+
+// startGrace is how long a server may take to open what it serves.
+const startGrace = 30 * time.Second
+
+// start runs a server in a process of its own; stop ends it.
+func (s *serverSpec) start() (fs vfs.FS, stop func() error, err error) {
+	if !initialised.Load() {
+		return nil, nil, errors.New("hati.Init must be called first in main to isolate servers")
+	}
+	spec, err := json.Marshal(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	sv, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ours, theirs := os.NewFile(uintptr(sv[0]), "lane"), os.NewFile(uintptr(sv[1]), "lane")
+	defer ours.Close()
+	defer theirs.Close()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{serverName, string(spec)}
+	cmd.Env = []string{} // nothing of ours is its business
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Stderr = os.Stderr
+	// A session of its own: the terminal's signals are not for it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	if err := startForLife(cmd); err != nil {
+		return nil, nil, err
+	}
+	end := func() error {
+		cmd.Process.Kill() // it has nothing to save
+		cmd.Wait()
+		return nil
+	}
+	theirs.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startGrace)
+	defer cancel()
+	l, err := lane.Connect(ctx, conn.(*net.UnixConn), remote.Config(fmt.Sprint(s.Kind, " ", s.Args)))
+	var c *remote.Client
+	if err == nil {
+		c, err = remote.New(ctx, l)
+	}
+	if err != nil {
+		end()
+		return nil, nil, err
+	}
+	return c.FS(), func() error {
+		c.Close()
+		return end()
+	}, nil
+}
+
+// The parent of a process that is to die with it must be a thread that lives as
+// long as the program.
+var starter struct {
+	once sync.Once
+	todo chan func()
+}
+
+// startForLife starts a command on a thread that never ends.
+func startForLife(cmd *exec.Cmd) error {
+	starter.once.Do(func() {
+		starter.todo = make(chan func())
+		go func() {
+			runtime.LockOSThread()
+			for f := range starter.todo {
+				f()
+			}
+		}()
+	})
+	done := make(chan error)
+	starter.todo <- func() { done <- cmd.Start() }
+	return <-done
+}
+
+// giveUpFiles takes away this process's right to open files, except for what is
+// needed later: what the host tells of guests' processes and of limits, and what
+// standard streams may be.
+func giveUpFiles() error {
+	const use = confine.Read | confine.Write | confine.Ioctl
+	rules := []confine.Rule{
+		{Path: "/proc", Access: confine.Read}, {Path: "/sys/fs/cgroup", Access: confine.Read},
+		{Path: os.DevNull, Access: use}, {Path: "/dev/tty", Access: use},
+	}
+	for fd := range 3 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			rules = append(rules, confine.Rule{FD: fd, Access: use})
+		}
+	}
+	return confine.Files(rules...)
+}
