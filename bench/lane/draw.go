@@ -40,7 +40,7 @@ func draw(list []figure) []byte {
 		p(`<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#ddd"/>`, x(n), x(n), top, h-bottom)
 		p(`<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, x(n), h-bottom+20, sizeName(n))
 	}
-	colours := []string{"#0b5fa5", "#2a9d4e", "#7b3fa0", "#e07b00", "#444444", "#999999", "#b08d2e", "#c0392b", "#d16ba5"}
+	colours := []string{"#0b5fa5", "#2a9d4e", "#7b3fa0", "#e07b00", "#444444", "#999999", "#b08d2e", "#c0392b", "#13a3a3", "#d16ba5"}
 	for k, way := range ways {
 		var line string
 		var end float64

@@ -1,7 +1,7 @@
 // Command lane measures what moves a payload best between two processes: lanes
-// in four ways beside a unix socket, pipes, net/rpc, gRPC and FUSE's own channel.
-// Each request gives n bytes to a server in another process, which reads every
-// one of them and answers with eight.
+// in four ways beside a unix socket, pipes, net/rpc, gRPC, Cap'n Proto RPC and
+// FUSE's own channel. Each request gives n bytes to a server in another process,
+// which reads every one of them and answers with eight.
 //
 //	cd bench/lane && go run . [-time 200ms] [-svg ../../docs/lanes.svg]
 //

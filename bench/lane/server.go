@@ -34,6 +34,7 @@ func serve(role, path string) {
 		"fifo":        serveFIFOs,
 		"netrpc":      serveRPC,
 		"grpc":        serveGRPC,
+		"capnp":       serveCapnp,
 		"fuse":        serveFUSE,
 	}[role](path)
 	if err != nil {

@@ -27,6 +27,7 @@ var ways = []way{
 	{"pipe", "two FIFOs", "fifo", viaFIFO},
 	{"netrpc", "net/rpc over a unix socket", "netrpc", viaRPC},
 	{"grpc", "gRPC over a unix socket", "grpc", viaGRPC},
+	{"capnp", "Cap'n Proto RPC over a unix socket", "capnp", viaCapnp},
 	{"fuse", "FUSE, write(2) to a mounted file", "fuse", viaFUSE},
 }
 
