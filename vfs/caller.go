@@ -1,6 +1,9 @@
 package vfs
 
-import "context"
+import (
+	"context"
+	"syscall"
+)
 
 // Caller is who asks: the identity with which the calling thread uses files, and
 // its process.
@@ -18,6 +21,21 @@ type (
 
 // CallerSource knows the caller.
 type CallerSource interface{ Caller() Caller }
+
+// FileSource is a CallerSource that knows the caller's descriptors. The File can
+// be used until done is called; EBADF when there is none.
+type FileSource interface {
+	FileOf(fd int) (f File, done func(), err error)
+}
+
+// FileOf returns what a descriptor of the caller's leads to.
+func FileOf(ctx context.Context, fd int) (f File, done func(), err error) {
+	s, ok := ctx.Value(CallerKey{}).(FileSource)
+	if !ok {
+		return nil, nil, syscall.EBADF
+	}
+	return s.FileOf(fd)
+}
 
 // CallerOf returns who asks; false when nobody in particular does.
 func CallerOf(ctx context.Context) (Caller, bool) {

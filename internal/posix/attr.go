@@ -67,7 +67,7 @@ func (t *Task) chmod(l *located, f vfs.File, mode uint32) error {
 
 // attrToChange returns the attributes of a file on a mount that can be written.
 func (t *Task) attrToChange(l *located) (vfs.Attr, error) {
-	if l.mount().readOnly {
+	if l.mount().readOnly.Load() {
 		return vfs.Attr{}, syscall.EROFS
 	}
 	return l.node.Stat(t.context())

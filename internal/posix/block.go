@@ -170,6 +170,15 @@ func (t *Task) Caller() vfs.Caller {
 	return vfs.Caller{UID: c.FSUID, GID: c.FSGID, PID: int32(t.proc.pid)}
 }
 
+// FileOf gives servers what a descriptor leads to, for ioctls that name one.
+func (t *Task) FileOf(fd int) (vfs.File, func(), error) {
+	d, err := t.fds.get(fd)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.file, d.release, nil
+}
+
 // Final returns a channel that closes when the task is being ended, even after
 // the context was done because of a signal.
 func (c *taskContext) Final() <-chan struct{} {

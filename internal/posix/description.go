@@ -67,6 +67,7 @@ func newDescription(f vfs.File, p Path, flags int) *Description {
 	d := &Description{file: f, path: p, id: lastOwner.Add(1)}
 	if p.d != nil {
 		p.d.opens.Add(1)
+		p.d.mount.opens.Add(1)
 	}
 	d.refs.Store(1)
 	d.flags.Store(uint32(flags & keptFlags))
@@ -145,6 +146,9 @@ func (d *Description) releaseErr() error {
 		return nil
 	}
 	d.closed()
+	if d.path.d != nil {
+		defer d.path.d.mount.closed()
+	}
 	if d.isPath {
 		return nil
 	}

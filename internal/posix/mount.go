@@ -27,6 +27,7 @@ type mountTable struct {
 	mu   sync.RWMutex // guards the rest, and changes of overlays
 	list []*mount     // in the order of mounting
 	last int
+	uses map[vfs.FS]int // mounts of each server, also those that are only open
 }
 
 // mount is a server at its place in the tree.
@@ -38,8 +39,18 @@ type mount struct {
 	parent       *mount // nil for the root
 	root         *dentry
 	over         *overlay // what is mounted below
-	readOnly     bool
+	covers       *mount   // what was mounted there before, or nil
+	readOnly     atomic.Bool
 	source, kind string
+	flags        mountFlags
+	extra        string // options of its own, as /proc/mounts shows them
+	fixed        bool   // the configuration's: no guest unmounts it
+	kept         bool   // read-only as long as it is there
+	expiring     atomic.Bool
+
+	opens    atomic.Int64 // open files
+	detached atomic.Bool  // it has no place any more
+	ended    sync.Once
 }
 
 // place returns where the mount shows, as seen from the box's root.
@@ -102,32 +113,35 @@ func newMountTable(ctx context.Context, c Config) (*mountTable, error) {
 		if s.FS == nil {
 			return nil, fmt.Errorf("posix: mount at %q without a server: %w", s.Path, syscall.EINVAL)
 		}
-		if err := t.add(ctx, s); err != nil {
-			return nil, err
+		node, err := s.FS.Root(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("posix: mounting %q: %w", s.Path, err)
 		}
+		t.add(node, s).fixed = true
 	}
 	return t, nil
 }
 
-// add mounts a server. It covers what was mounted there before.
-func (t *mountTable) add(ctx context.Context, s MountSpec) error {
-	node, err := s.FS.Root(ctx)
-	if err != nil {
-		return fmt.Errorf("posix: mounting %q: %w", s.Path, err)
-	}
+// add mounts a node of a server. It covers what was mounted there before.
+func (t *mountTable) add(node vfs.Node, s MountSpec) *mount {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.last++
+	if t.uses == nil {
+		t.uses = map[vfs.FS]int{}
+	}
+	t.uses[s.FS]++
 	m := &mount{
 		table: t,
 		id:    t.last, fs: s.FS, path: path.Clean("/" + s.Path), over: newOverlay(),
-		readOnly: s.ReadOnly, source: s.Source, kind: s.Type,
+		source: s.Source, kind: s.Type,
 	}
+	m.readOnly.Store(s.ReadOnly)
 	m.root = newDentry(m, node, nil, "")
 	m.root.over.Store(m.over)
 	if m.path == "/" {
 		t.root, t.list = m.root, append(t.list, m)
-		return nil
+		return m
 	}
 	// The dentries on the way may be known already: they learn of it, too.
 	d := t.root
@@ -138,15 +152,16 @@ func (t *mountTable) add(ctx context.Context, s MountSpec) error {
 		o = o.make(name)
 		d = d.known(name)
 		if d != nil {
-			d.over.CompareAndSwap(nil, o)
+			d.over.Store(o)
 		}
 		if below := o.mount.Load(); below != nil && i < len(names)-1 {
 			o, d, m.parent = below.over, below.root, below
 		}
 	}
+	m.covers = o.mount.Load()
 	o.mount.Store(m)
 	t.list = append(t.list, m)
-	return nil
+	return m
 }
 
 // mounted returns the mounts in the order of mounting.

@@ -281,7 +281,7 @@ func (t *Task) openLocated(l *located, flags int) (*Description, error) {
 	if flags&unix.O_NOATIME != 0 && !c.owns(&a) {
 		return nil, syscall.EPERM
 	}
-	if want&mayWrite != 0 && l.mount().readOnly && a.IsRegular() {
+	if want&mayWrite != 0 && l.mount().readOnly.Load() && a.IsRegular() {
 		return nil, syscall.EROFS
 	}
 	d, err := t.openNode(l, &a, flags)

@@ -21,6 +21,9 @@ func (t *Task) openNode(l *located, a *vfs.Attr, flags int) (*Description, error
 	case unix.S_IFSOCK:
 		return nil, syscall.ENXIO
 	case unix.S_IFCHR, unix.S_IFBLK:
+		if l.mount().flags&mountNoDev != 0 {
+			return nil, syscall.EACCES
+		}
 		f, err = t.openDevice(l.node, a, flags)
 	default:
 		f, err = vfs.Open(t.context(), l.node, serverFlags(flags))
@@ -102,7 +105,7 @@ func (t *Task) openExec(dirfd int, name string, flags int) (Path, vfs.File, erro
 	if err != nil {
 		return Path{}, nil, err
 	}
-	if !a.IsRegular() {
+	if !a.IsRegular() || l.mount().flags&mountNoExec != 0 {
 		return Path{}, nil, syscall.EACCES
 	}
 	if err := t.creds.Load().may(&a, mayExec); err != nil {

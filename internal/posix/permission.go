@@ -78,7 +78,7 @@ func (t *Task) mayChange(d *dentry) (vfs.Attr, error) {
 	if err != nil {
 		return a, err
 	}
-	if d.mount.readOnly {
+	if d.mount.readOnly.Load() {
 		return a, syscall.EROFS
 	}
 	return a, t.creds.Load().may(&a, mayWrite|mayExec)

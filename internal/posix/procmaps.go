@@ -144,7 +144,7 @@ func (k *Kernel) systemFile(name string) ([]byte, error) {
 	case "sys/kernel/hostname":
 		return []byte(k.hostname() + "\n"), nil
 	case "filesystems":
-		return []byte("nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\toverlay\nnodev\tdevpts\n"), nil
+		return []byte("nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\nnodev\toverlay\nnodev\tdevpts\n\tfuseblk\nnodev\tfuse\n"), nil
 	case "devices":
 		return []byte("Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"), nil
 	case "cmdline":

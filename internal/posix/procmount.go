@@ -12,7 +12,7 @@ var mountEscape = strings.NewReplacer(" ", `\040`, "\t", `\011`, "\n", `\012`, `
 func (k *Kernel) procMounts(t *Task) []byte {
 	var b []byte
 	for _, m := range k.mounts.mounted() {
-		b = fmt.Appendf(b, "%s %s %s %s 0 0\n", mountEscape.Replace(m.shownSource()), mountEscape.Replace(m.place()), m.shownType(), m.options())
+		b = fmt.Appendf(b, "%s %s %s %s%s 0 0\n", mountEscape.Replace(m.shownSource()), mountEscape.Replace(m.place()), m.shownType(), m.options(), m.extra)
 	}
 	return b
 }
@@ -20,22 +20,33 @@ func (k *Kernel) procMounts(t *Task) []byte {
 // procMountinfo is /proc/pid/mountinfo, see proc_pid_mountinfo(5).
 func (k *Kernel) procMountinfo(t *Task) []byte {
 	var b []byte
-	for i, m := range k.mounts.mounted() {
-		parent := 20
-		if i == 0 {
-			parent = 1
+	for _, m := range k.mounts.mounted() {
+		parent := 1
+		if m.parent != nil {
+			parent = m.parent.id + 19
 		}
-		b = fmt.Appendf(b, "%d %d 0:%d / %s %s - %s %s %s\n", 20+i, parent, 20+i, mountEscape.Replace(m.place()), m.options(),
-			m.shownType(), mountEscape.Replace(m.shownSource()), m.options())
+		b = fmt.Appendf(b, "%d %d 0:%d / %s %s - %s %s %s%s\n", m.id+19, parent, m.id+19, mountEscape.Replace(m.place()), m.options(),
+			m.shownType(), mountEscape.Replace(m.shownSource()), m.access(), m.extra)
 	}
 	return b
 }
 
-func (m *mount) options() string {
-	if m.readOnly {
-		return "ro,nosuid,relatime"
+func (m *mount) access() string {
+	if m.readOnly.Load() {
+		return "ro"
 	}
-	return "rw,nosuid,relatime"
+	return "rw"
+}
+
+func (m *mount) options() string {
+	s := m.access() + ",nosuid"
+	if m.flags&mountNoDev != 0 {
+		s += ",nodev"
+	}
+	if m.flags&mountNoExec != 0 {
+		s += ",noexec"
+	}
+	return s + ",relatime"
 }
 
 func (m *mount) shownType() string {

@@ -104,7 +104,7 @@ func sysTruncate(t *Task, a *Args) (uint64, error) {
 	if err := t.creds.Load().may(&attr, mayWrite); err != nil {
 		return 0, err
 	}
-	if l.mount().readOnly {
+	if l.mount().readOnly.Load() {
 		return 0, syscall.EROFS
 	}
 	if err = t.truncate(l.node, nil, &attr, size); err == nil {

@@ -144,7 +144,7 @@ func (t *Task) access(dirfd int, path uint64, mode uint32, flags int) error {
 			return err
 		}
 	}
-	if kind := attr.Type(); mode&mayWrite != 0 && l.mount().readOnly &&
+	if kind := attr.Type(); mode&mayWrite != 0 && l.mount().readOnly.Load() &&
 		(kind == unix.S_IFREG || kind == unix.S_IFDIR || kind == unix.S_IFLNK) {
 		return syscall.EROFS
 	}
@@ -202,7 +202,7 @@ func (t *Task) statfs(m *mount, to uint64) (uint64, error) {
 		}
 	}
 	s.Flags |= valid | nosuid | relatime
-	if m.readOnly {
+	if m.readOnly.Load() {
 		s.Flags |= unix.ST_RDONLY
 	}
 	b := t.buffer(abi.SizeStatfs)

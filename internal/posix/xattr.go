@@ -55,7 +55,7 @@ func (t *Task) xattrName(addr uint64, l *located, write bool) (string, error) {
 	if name == "" {
 		return "", syscall.ERANGE
 	}
-	if write && l.mount().readOnly {
+	if write && l.mount().readOnly.Load() {
 		return "", syscall.EROFS
 	}
 	c := t.creds.Load()

@@ -34,6 +34,8 @@ type Options struct {
 	TTY Device
 	// Console is /dev/console; without it there is no such name.
 	Console Device
+	// FUSE opens /dev/fuse; without it there is no such name.
+	FUSE Device
 	// Job is what terminals need of the processes; nil for terminals without.
 	Job tty.Job
 	// Owner returns the user (fsuid) of the calling process, to whom a terminal
@@ -79,6 +81,9 @@ func New(o Options) *FS {
 		fs.device("console", 0o600, 0, unix.Mkdev(5, 1), o.Console)
 	}
 
+	if o.FUSE != nil {
+		fs.device("fuse", 0o666, 0, unix.Mkdev(10, 229), o.FUSE)
+	}
 	fs.node("ptmx", 0o666, ttyGID, ptmxNumber)
 	fs.root.put("pts", &fs.pts.root)
 

@@ -19,7 +19,8 @@ type file struct {
 	flags    uint32 // open(2)'s
 	out      uint32 // the daemon's
 	noHandle bool   // opened without asking: nothing to release
-	backing  vfs.File
+	backing  vfs.File // passthrough: reads and writes go there
+	unback   func()
 	poll     pollState
 	queue    vfs.Queue
 
@@ -101,12 +102,12 @@ func (fs *FS) lateOpenOf(id uint64, op, flags uint32) func([]byte, error) {
 func (n *node) opened(out openOut, flags uint32) (vfs.File, error) {
 	f := &file{n: n, fh: out.fh, out: out.flags, flags: flags}
 	if out.flags&openPassthrough != 0 && n.fs.has(initPassthrough) && n.fs.opts.Backing != nil {
-		b, err := n.fs.opts.Backing(out.backing)
+		b, done, err := n.fs.opts.Backing(out.backing)
 		if err != nil {
 			n.fs.release(n.id, out.fh, flags, false)
 			return nil, syscall.EIO
 		}
-		f.backing = b
+		f.backing, f.unback = b, done
 	}
 	if out.flags&(openKeepCache|openDirectIO) == 0 {
 		n.dropData(0, -1)
@@ -149,7 +150,7 @@ func (f *file) Close() error {
 		n.fs.release(n.id, f.fh, f.flags, false)
 	}
 	if f.backing != nil {
-		return f.backing.Close()
+		f.unback()
 	}
 	return nil
 }

@@ -33,9 +33,9 @@ type Options struct {
 	Blksize uint32
 	// Log hears why a daemon was cut off; nil for nobody.
 	Log func(format string, args ...any)
-	// Backing returns the file behind a backing id (passthrough), with a
-	// reference that closing it gives back; nil when the channel has no such ids.
-	Backing func(id int32) (vfs.File, error)
+	// Backing returns the file behind a backing id (passthrough), which can be used
+	// until done is called; nil when the channel has no such ids.
+	Backing func(id int32) (f vfs.File, done func(), err error)
 }
 
 // FS is a mounted daemon. Its methods may be called concurrently.
