@@ -12,6 +12,7 @@ import (
 	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/internal/posix"
 	"github.com/hati-os/hati/internal/servers/dev"
+	"github.com/hati-os/hati/internal/servers/fuse"
 	"github.com/hati-os/hati/internal/servers/host"
 	"github.com/hati-os/hati/internal/servers/iofs"
 	"github.com/hati-os/hati/internal/servers/overlay"
@@ -133,7 +134,7 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 	}
 	pc.Guarded = c.RootFS != nil
 	pc.Terminals = &posix.Terminals{}
-	devices := dev.New(dev.Options{TTY: posix.TTYDevice, Job: pc.Terminals, Owner: pc.Terminals.Owner})
+	devices := dev.New(dev.Options{TTY: posix.TTYDevice, FUSE: dev.DeviceFunc(fuse.OpenDevice), Job: pc.Terminals, Owner: pc.Terminals.Owner})
 	pc.Devices = devices.Registry()
 	pc.Mounts = []posix.MountSpec{
 		{Path: "/tmp", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
