@@ -21,8 +21,12 @@ var ioctlContests = []contest{
 		return contestant{
 			prepare: func() { got = notification{} },
 			call: func(ctx context.Context) error {
-				_, err := cancel.Ioctl(ctx, n.fd, notifyReceive, unsafe.Pointer(&got))
-				return err
+				for {
+					_, err := cancel.Ioctl(ctx, n.fd, notifyReceive, unsafe.Pointer(&got))
+					if err != unix.ENOENT { // a signal took the notification back; it comes again
+						return err
+					}
+				}
 			},
 			complete: func() { n.asks <- struct{}{} },
 			settle: func(done bool) {
@@ -31,8 +35,9 @@ var ioctlContests = []contest{
 				}
 				for !n.answer(got.id) {
 					got = notification{}
-					_, err := cancel.Ioctl(context.Background(), n.fd, notifyReceive, unsafe.Pointer(&got))
-					check(err)
+					if _, err := cancel.Ioctl(context.Background(), n.fd, notifyReceive, unsafe.Pointer(&got)); err != unix.ENOENT {
+						check(err)
+					}
 				}
 				<-n.answered
 			},

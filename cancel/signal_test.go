@@ -32,11 +32,14 @@ var helpers = map[string]func(){
 	"foreign":  foreignHelper,
 	"step":     cancel.StepHelper,
 	"nameless": namelessHelper,
+	"children": childrenHelper,
 }
 
 func cancelOne() {
 	var fds [2]int
 	check(unix.Pipe2(fds[:], unix.O_CLOEXEC))
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
 	for range 20 {
 		ctx, stop := context.WithCancel(context.Background())
 		go stop()
