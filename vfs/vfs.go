@@ -262,6 +262,12 @@ type Accesser interface {
 	Access(ctx context.Context, mask uint32) error
 }
 
+// Messenger is a File, a stream, each of whose reads and writes moves one message.
+// A splice moves one as a whole.
+type Messenger interface {
+	Message() bool
+}
+
 // Unmounter is an FS that hears of its end: its last mount is gone and nothing
 // of it is open. With force nothing is to be waited for.
 type Unmounter interface {

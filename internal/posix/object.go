@@ -142,6 +142,10 @@ func sysSplice(t *Task, a *Args) (uint64, error) {
 		return 0, syscall.ESPIPE
 	case s.inPipe != nil && s.outPipe != nil:
 		return t.pipeToPipe(&s, n, pipe.Splice)
+	case s.inPipe != nil && isMessenger(out):
+		return t.messageFromPipe(&s, n)
+	case s.outPipe != nil && isMessenger(in):
+		return t.messageToPipe(&s, n)
 	case s.inPipe != nil:
 		return t.pipeToFile(&s, n)
 	case s.outPipe != nil:

@@ -179,6 +179,14 @@ func (e *End) Fill(n int, f func([]byte) (int, error)) (int, error) {
 	return done, nil
 }
 
+// Room returns how many bytes fit into the pipe at least.
+func (e *End) Room() int {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(0, int(p.max)-int(p.slots.len())-int(p.reserved)) * pageSize
+}
+
 // unless drops err when there is a result to tell instead.
 func unless(n int, err error) error {
 	if n > 0 {
