@@ -16,7 +16,7 @@ func sysSchedGetaffinity(t *Task, a *Args) (uint64, error) {
 	o, err := t.threadByID(a.Int(0))
 	tid := 0
 	if err == nil {
-		tid = o.thread.TID()
+		tid, _ = o.hostThread() // or what the server may use
 	}
 	t.k.mu.Unlock()
 	if err != nil {
@@ -66,8 +66,10 @@ func sysSchedSetaffinity(t *Task, a *Args) (uint64, error) {
 	if !t.maySchedule(o, unix.CAP_SYS_NICE) {
 		return 0, syscall.EPERM
 	}
-	if err := unix.SchedSetaffinity(o.thread.TID(), &set); err != nil {
-		return 0, err
+	if tid, ok := o.hostThread(); ok {
+		if err := unix.SchedSetaffinity(tid, &set); err != nil {
+			return 0, err
+		}
 	}
 	o.sched.affinity = &set
 	return 0, nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/internal/servers/anon"
+	"github.com/hati-os/hati/internal/servers/proc"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -61,6 +62,28 @@ func (t *Task) pidfd(fd int) (p *Process, nonblock bool, err error) {
 	return f.proc, d.nonblocking(), nil
 }
 
+// signalled is pidfd for signals, which a process's directory in /proc takes,
+// too.
+func (t *Task) signalled(fd int) (*Process, error) {
+	d, err := t.fds.get(fd)
+	if err != nil {
+		return nil, err
+	}
+	defer d.release()
+	if f, ok := d.file.(*pidFile); ok {
+		return f.proc, nil
+	}
+	pid, ok := proc.ProcessOf(d.file.Node())
+	if !ok {
+		return nil, syscall.EBADF
+	}
+	p := t.k.process(pid)
+	if p == nil {
+		return nil, syscall.ESRCH
+	}
+	return p, nil
+}
+
 func sysPidfdOpen(t *Task, a *Args) (uint64, error) {
 	pid, flags := a.Int(0), a.Int(1)
 	if flags&^unix.PIDFD_NONBLOCK != 0 || pid <= 0 {
@@ -84,7 +107,7 @@ func sysPidfdSendSignal(t *Task, a *Args) (uint64, error) {
 	if a[3] != 0 {
 		return 0, syscall.EINVAL
 	}
-	p, _, err := t.pidfd(a.Int(0))
+	p, err := t.signalled(a.Int(0))
 	if err != nil {
 		return 0, err
 	}

@@ -102,7 +102,9 @@ func (t *Task) renice(o *Task, nice int) error {
 		return syscall.EACCES
 	}
 	o.sched.nice = nice
-	_ = unix.Setpriority(unix.PRIO_PROCESS, o.thread.TID(), nice)
+	if tid, ok := o.hostThread(); ok {
+		_ = unix.Setpriority(unix.PRIO_PROCESS, tid, max(nice, 0))
+	}
 	return nil
 }
 

@@ -67,16 +67,34 @@ func (t *Task) scheduleHost() {
 	}
 }
 
-// thread returns the thread tid, for 0 the task itself, or ESRCH. k.mu is held.
+// threadByID returns the thread tid, for 0 the task itself, or ESRCH. k.mu is held.
 func (t *Task) threadByID(tid int) (*Task, error) {
 	if tid == 0 {
 		return t, nil
 	}
-	o := t.k.tasks[tid]
-	if o == nil || o.proc.tasks[tid] != o {
-		return nil, syscall.ESRCH
+	if o := t.k.tasks[tid]; o != nil && o.proc.tasks[tid] == o {
+		return o, nil
 	}
-	return o, nil
+	// A zombie still has its first thread; process 1 has none but for those who
+	// ask.
+	switch p := t.k.processes[tid]; {
+	case p == nil:
+	case p == t.k.init:
+		o := &Task{k: t.k, proc: p, tid: tid}
+		o.creds.Store(NewCreds(0, 0, nil))
+		return o, nil
+	case p.leader != nil:
+		return p.leader, nil
+	}
+	return nil, syscall.ESRCH
+}
+
+// hostThread returns the host thread behind a thread that lives. k.mu is held.
+func (t *Task) hostThread() (tid int, ok bool) {
+	if t.thread == nil || t.proc.tasks[t.tid] != t {
+		return 0, false
+	}
+	return t.thread.TID(), true
 }
 
 // maySchedule reports whether the task may change how o is scheduled. k.mu is

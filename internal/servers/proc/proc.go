@@ -107,6 +107,12 @@ func (n node) attr(mode uint32) (vfs.Attr, error) {
 	return a, nil
 }
 
+// ProcessOf returns the process whose directory n is.
+func ProcessOf(n vfs.Node) (pid int, ok bool) {
+	d, ok := n.(dir)
+	return d.pid, ok && d.pid != 0 && d.tid == 0 && d.path == ""
+}
+
 func (d dir) Stat(context.Context) (vfs.Attr, error) {
 	mode := uint32(unix.S_IFDIR | 0o555)
 	if d.path == "fd" || d.path == "fdinfo" || d.path == "ns" {
