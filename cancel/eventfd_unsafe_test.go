@@ -23,3 +23,8 @@ func readHidden(ctx context.Context, fd int, p []byte) error {
 	_, _, err := cancel.Syscall(ctx, unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 	return err
 }
+
+// status is si_status of a child's signal: here the signal that it stopped with.
+func status(info *unix.Siginfo) int32 {
+	return (*[7]int32)(unsafe.Pointer(info))[6] // behind number, error, code, a gap, process, user
+}

@@ -109,7 +109,7 @@ func run(t *testing.T, c contestant, races, step, limit int) (done, cancelled in
 	}
 	nothing := func() {}
 	if c.complete == nil {
-		limit = 1 << 17
+		limit = 1 << 15
 	}
 	heads := [2]head{{step: step, limit: limit}, {step: step, limit: limit}}
 	for i := range races {

@@ -86,7 +86,7 @@ func TestC09_Debugger(t *testing.T) {
 		}
 		interrupts++
 		for range 50 {
-			passOn(seized)
+			passOn(pid, seized)
 			spin(5000)
 		}
 	}, exited)
@@ -96,20 +96,22 @@ func TestC09_Debugger(t *testing.T) {
 }
 
 // passOn lets the threads that have stopped go on, with the signals that they were to get.
-func passOn(threads map[int]bool) {
+func passOn(pid int, threads map[int]bool) {
 	for tid := range threads {
 		var info unix.Siginfo
-		if err := unix.Waitid(unix.P_PID, tid, &info, unix.WSTOPPED|unix.WALL|unix.WNOHANG|unix.WNOWAIT, nil); err != nil {
+		events := unix.WSTOPPED | unix.WEXITED
+		if tid == pid {
+			events = unix.WSTOPPED // how it ends, others want to know
+		}
+		if err := unix.Waitid(unix.P_PID, tid, &info, events|unix.WALL|unix.WNOHANG, nil); err != nil {
 			delete(threads, tid)
 			continue
-		} else if info.Signo == 0 {
-			continue // it runs, or has ended, which others want to know
+		} else if info.Signo == 0 || info.Code <= 3 {
+			continue
 		}
-		var status unix.WaitStatus
-		must(unix.Wait4(tid, &status, unix.WALL, nil))
 		sig := 0
-		if status>>16 == 0 { // not an event of ptrace's own
-			sig = int(status.StopSignal())
+		if status := status(&info); status>>8 == 0 { // not an event of ptrace's own
+			sig = int(status)
 		}
 		_ = unix.PtraceCont(tid, sig)
 	}
