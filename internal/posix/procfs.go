@@ -197,7 +197,7 @@ func (v procView) Write(_ context.Context, pid, tid int, name string, p []byte) 
 }
 
 // Read returns a file's contents.
-func (v procView) Read(pid, tid int, name string) ([]byte, error) {
+func (v procView) Read(ctx context.Context, pid, tid int, name string) ([]byte, error) {
 	if pid == 0 {
 		return v.k.systemFile(name)
 	}
@@ -205,16 +205,16 @@ func (v procView) Read(pid, tid int, name string) ([]byte, error) {
 	if p == nil {
 		return nil, syscall.ESRCH
 	}
-	return p.procFile(v.k.thread(pid, tid), tid, name)
+	return p.procFile(v.k.thread(pid, tid), tid, name, callerOf(ctx))
 }
 
 // procFile makes the contents of a file of a process. t is nil for a zombie.
-func (p *Process) procFile(t *Task, tid int, name string) ([]byte, error) {
+func (p *Process) procFile(t *Task, tid int, name string, caller *Task) ([]byte, error) {
 	switch name {
 	case "stat":
-		return p.procStat(t, tid), nil
+		return p.procStat(t, tid, caller), nil
 	case "status":
-		return p.procStatus(t, tid), nil
+		return p.procStatus(t, tid, caller), nil
 	case "comm":
 		return []byte(p.threadName(t) + "\n"), nil
 	case "cgroup":

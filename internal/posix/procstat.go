@@ -25,8 +25,8 @@ func (p *Process) threadName(t *Task) string {
 	return ""
 }
 
-// threadState is ps's letter.
-func (p *Process) threadState(t *Task) (letter byte, word string) {
+// threadState is ps's letter, as the thread caller sees it. k.mu is held.
+func (p *Process) threadState(t, caller *Task) (letter byte, word string) {
 	switch {
 	case t == nil && p == p.k.init:
 		return 'S', "sleeping"
@@ -34,7 +34,7 @@ func (p *Process) threadState(t *Task) (letter byte, word string) {
 		return 'Z', "zombie"
 	case p.sig.stopped:
 		return 'T', "stopped"
-	case t.running.Load() && !t.thread.InHostCall():
+	case t == caller || t.running.Load() && !t.thread.InHostCall():
 		return 'R', "running"
 	}
 	return 'S', "sleeping"
@@ -53,7 +53,7 @@ func (m *Memory) hostStat() []string {
 }
 
 // procStat is /proc/pid/stat, see proc_pid_stat(5).
-func (p *Process) procStat(t *Task, tid int) []byte {
+func (p *Process) procStat(t *Task, tid int, caller *Task) []byte {
 	var host []string
 	var m *Memory
 	if t != nil {
@@ -69,7 +69,7 @@ func (p *Process) procStat(t *Task, tid int) []byte {
 		return 0
 	}
 	p.k.mu.Lock()
-	letter, _ := p.threadState(t)
+	letter, _ := p.threadState(t, caller)
 	ppid, pgrp, sid, tty, fg := p.lineage()
 	threads := max(len(p.tasks), 1)
 	start := p.startTicks()
@@ -138,9 +138,9 @@ func (h *handlers) sets() (ignored, caught abi.Sigset) {
 }
 
 // procStatus is /proc/pid/status.
-func (p *Process) procStatus(t *Task, tid int) []byte {
+func (p *Process) procStatus(t *Task, tid int, caller *Task) []byte {
 	p.k.mu.Lock()
-	letter, word := p.threadState(t)
+	letter, word := p.threadState(t, caller)
 	ppid, _, _, _, _ := p.lineage()
 	threads := len(p.tasks)
 	var pend, shared, blocked, ignored, caught abi.Sigset

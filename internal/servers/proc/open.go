@@ -25,11 +25,11 @@ type openFile struct {
 func (o *openFile) Node() vfs.Node { return o.file }
 func (o *openFile) Close() error   { return nil }
 
-func (o *openFile) Read(_ context.Context, p []byte, off int64) (int, error) {
+func (o *openFile) Read(ctx context.Context, p []byte, off int64) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if off == 0 || o.text == nil {
-		b, err := o.fs.view.Read(o.pid, o.thread(), o.path)
+		b, err := o.fs.view.Read(ctx, o.pid, o.thread(), o.path)
 		if err != nil {
 			return 0, err
 		}

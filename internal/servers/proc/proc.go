@@ -32,7 +32,7 @@ type View interface {
 	// Owner returns who the files of a process belong to.
 	Owner(pid int) (uid, gid uint32)
 	// Read returns a file's contents, Write takes what was written to it.
-	Read(pid, tid int, name string) ([]byte, error)
+	Read(ctx context.Context, pid, tid int, name string) ([]byte, error)
 	Write(ctx context.Context, pid, tid int, name string, p []byte) error
 	// Link returns what a magic link is to: the target, in POSIX's terms, and how
 	// readlink shows it. name is "exe", "cwd", "root" or "fd/N".

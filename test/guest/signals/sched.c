@@ -23,6 +23,14 @@ static void look(const char *who, pid_t pid) {
 	printf(" %s\n", strerror(errno));
 }
 
+static void state(pid_t pid) {
+	char name[100], line[1000];
+	snprintf(name, sizeof name, "/proc/%d/stat", pid);
+	FILE *f = fopen(name, "r");
+	printf("state %c\n", fgets(line, sizeof line, f) ? strrchr(line, ')')[2] : '?');
+	fclose(f);
+}
+
 static void signals(const char *dir) {
 	char name[100];
 	snprintf(name, sizeof name, dir, getpid());
@@ -41,6 +49,8 @@ int main(void) {
 	look("self", 0);
 	look("process 1", 1);
 	look("a zombie", child);
+	state(getpid());
+	state(child);
 	waitpid(child, 0, 0);
 	look("nobody", 0x3ffffff);
 	printf("nicer %d", setpriority(PRIO_PROCESS, 0, 5));
