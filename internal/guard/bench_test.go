@@ -12,11 +12,11 @@ import (
 // fast is a server that answers at once.
 type fast struct{ vfs.Attr }
 
-func (f *fast) Root(context.Context) (vfs.Node, error)                { return f, nil }
-func (f *fast) Stat(context.Context) (vfs.Attr, error)                { return f.Attr, nil }
-func (f *fast) Open(context.Context, int) (vfs.File, error)           { return f, nil }
-func (f *fast) Node() vfs.Node                                        { return f }
-func (f *fast) Close() error                                          { return nil }
+func (f *fast) Root(context.Context) (vfs.Node, error)                  { return f, nil }
+func (f *fast) Stat(context.Context) (vfs.Attr, error)                  { return f.Attr, nil }
+func (f *fast) Open(context.Context, int) (vfs.File, error)             { return f, nil }
+func (f *fast) Node() vfs.Node                                          { return f }
+func (f *fast) Close() error                                            { return nil }
 func (f *fast) Read(_ context.Context, p []byte, _ int64) (int, error)  { return len(p), nil }
 func (f *fast) Write(_ context.Context, p []byte, _ int64) (int, error) { return len(p), nil }
 

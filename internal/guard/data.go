@@ -228,20 +228,14 @@ func (f *file) lseek(ctx context.Context, off int64, whence int) (int64, error) 
 	}, nil)
 }
 
-// Map asks for the file's memory object.
-func (f mapFile) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping, error) {
-	return f.mapping(ctx, prot, shared)
-}
-
-// Map asks for the file's memory object.
-func (f keepMap) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping, error) {
-	return f.mapping(ctx, prot, shared)
-}
-
-// mapping asks for the memory object; one that comes too late is released.
-func (f *file) mapping(ctx context.Context, prot int, shared bool) (vfs.Mapping, error) {
-	return perform(ctx, f.g, f, "map", "", func(ctx context.Context) (vfs.Mapping, error) {
-		return f.f.(vfs.Mapper).Map(ctx, prot, shared)
+// Map asks for the file's memory object; one that comes too late is released.
+func (f dataFile) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping, error) {
+	m, ok := f.f.(vfs.Mapper)
+	if !ok {
+		return vfs.Mapping{}, syscall.ENODEV
+	}
+	return perform(ctx, f.g, f.file, "map", "", func(ctx context.Context) (vfs.Mapping, error) {
+		return m.Map(ctx, prot, shared)
 	}, func(m vfs.Mapping) {
 		if m.Release != nil {
 			m.Release()

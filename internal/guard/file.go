@@ -27,8 +27,7 @@ type (
 	pollFile struct{ dataFile }
 	keepFile struct{ dataFile }
 	keepPoll struct{ pollFile }
-	mapFile  struct{ dataFile }
-	keepMap  struct{ keepFile }
+	askFile  struct{ dataFile }
 	terminal struct{ pollFile }
 )
 
@@ -50,7 +49,6 @@ func (g *Guard) file(f vfs.File) (vfs.File, error) {
 	data := dataFile{base}
 	poll := pollFile{data}
 	_, keeps := f.(vfs.OffsetKeeper)
-	_, maps := f.(vfs.Mapper)
 	switch f.(type) {
 	case vfs.Terminal:
 		return terminal{poll}, nil
@@ -59,14 +57,11 @@ func (g *Guard) file(f vfs.File) (vfs.File, error) {
 			return keepPoll{poll}, nil
 		}
 		return poll, nil
+	case vfs.Poller:
+		return askFile{data}, nil
 	}
-	switch {
-	case keeps && maps:
-		return keepMap{keepFile{data}}, nil
-	case keeps:
+	if keeps {
 		return keepFile{data}, nil
-	case maps:
-		return mapFile{data}, nil
 	}
 	return data, nil
 }
@@ -87,9 +82,12 @@ func (g *Guard) ownFile(f vfs.File) (vfs.File, bool) {
 	return nil, false
 }
 
-// Close has the server close the file. It waits for that for the grace time, and
-// not at all for a server that has not answered other calls. While a call of the
-// file itself is still in the server, that call's end closes it.
+// Stuck reports whether the server has not answered calls that their callers
+// have left.
+func (f *file) Stuck() bool { return f.g.lost.Load() > 0 }
+
+// Close has the server close the file, and waits for that for the grace time.
+// While a call of the file is still in the server, that call's end closes it.
 func (f *file) Close() error {
 	f.mu.Lock()
 	if f.lost > 0 {
@@ -98,20 +96,7 @@ func (f *file) Close() error {
 		return nil
 	}
 	f.mu.Unlock()
-	s := f.g.pool.get()
-	s.mu.Lock()
-	s.guard = f.g
-	patience := f.g.grace
-	if f.g.lost.Load() > 0 {
-		patience = 0
-	}
-	if err := s.callClose(&anyOp[struct{}]{call: "close", f: func(context.Context) (struct{}, error) {
-		return struct{}{}, f.f.Close()
-	}}, patience); err != nil {
-		return err
-	}
-	s.end()
-	return nil
+	return f.g.withoutContext("close", f.g.grace, f.f.Close)
 }
 
 // answered is called when an abandoned call of the file has come back.
@@ -139,18 +124,11 @@ func (f *file) Sync(ctx context.Context, dataOnly bool) error {
 	return command(ctx, f.g, f, "sync", "", func(ctx context.Context) error { return s.Sync(ctx, dataOnly) })
 }
 
-// Flush tells the server of a close. One that has not answered a call of this
-// file is not asked.
+// Flush tells the server of a close.
 func (f *file) Flush(ctx context.Context) error {
 	s, ok := f.f.(vfs.Flusher)
 	if !ok {
 		return nil
-	}
-	f.mu.Lock()
-	lost := f.lost > 0
-	f.mu.Unlock()
-	if lost {
-		return errAbandoned
 	}
 	return command(ctx, f.g, f, "flush", "", s.Flush)
 }

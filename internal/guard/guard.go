@@ -70,13 +70,13 @@ type Guard struct {
 
 	mu        sync.Mutex
 	abandoned map[*slot]struct{}
-	lateLocks map[lockOwner]*lateLock
+	locks     map[lockOwner]*ownerLocks
 }
 
 // New returns a guard for the server.
 func New(server vfs.FS, o Options) *Guard {
 	g := &Guard{server: server, name: o.Name, grace: o.Grace, log: o.Log,
-		abandoned: map[*slot]struct{}{}, lateLocks: map[lockOwner]*lateLock{}}
+		abandoned: map[*slot]struct{}{}, locks: map[lockOwner]*ownerLocks{}}
 	if g.grace == 0 {
 		g.grace = DefaultGrace
 	}
@@ -111,4 +111,21 @@ func (f guarded) Root(ctx context.Context) (vfs.Node, error) {
 // Statfs asks the server for its size.
 func (f statFS) Statfs(ctx context.Context) (vfs.Statfs, error) {
 	return perform(ctx, f.g, nil, "statfs", "", f.g.server.(vfs.Statfser).Statfs, nil)
+}
+
+// Unmount tells the server of its end. It waits for that for the grace time, and
+// with force not at all.
+func (f guarded) Unmount(force bool) {
+	u, ok := f.g.server.(vfs.Unmounter)
+	if !ok {
+		return
+	}
+	patience := f.g.grace
+	if force {
+		patience = 0
+	}
+	_ = f.g.withoutContext("unmount", patience, func() error {
+		u.Unmount(force)
+		return nil
+	})
 }

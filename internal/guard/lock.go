@@ -27,7 +27,36 @@ func (d lockDir) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
 	return d.g.setLock(ctx, d.n, l, wait)
 }
 
-func (g *Guard) getLock(ctx context.Context, n vfs.Node, l vfs.Lock) (vfs.Lock, error) {
+// GetLock asks for a lock in the way, by the file or by its node.
+func (f *file) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
+	if k := f.locker(); k != nil {
+		return f.g.getLock(ctx, k, l)
+	}
+	return l, syscall.ENOSYS
+}
+
+// SetLock sets or removes a lock, by the file or by its node. One that comes too
+// late is taken back.
+func (f *file) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
+	if k := f.locker(); k != nil {
+		return f.g.setLock(ctx, k, l, wait)
+	}
+	return syscall.ENOSYS
+}
+
+func (f *file) locker() any {
+	if _, ok := f.f.(vfs.Locker); ok {
+		return f.f
+	}
+	if n := f.f.Node(); n != nil {
+		if _, ok := n.(vfs.Locker); ok {
+			return n
+		}
+	}
+	return nil
+}
+
+func (g *Guard) getLock(ctx context.Context, n any, l vfs.Lock) (vfs.Lock, error) {
 	return perform(ctx, g, nil, "getlock", "", func(ctx context.Context) (vfs.Lock, error) {
 		return n.(vfs.Locker).GetLock(ctx, l)
 	}, nil)
@@ -36,19 +65,21 @@ func (g *Guard) getLock(ctx context.Context, n vfs.Node, l vfs.Lock) (vfs.Lock, 
 // lockOwner is whose locks are one thing: what one of its calls sets, another
 // one of its calls changes.
 type lockOwner struct {
-	n     vfs.Node
+	n     any // node or file
 	owner uint64
 	flock bool
 }
 
-// lateLock is what an owner asked for after a lock call of its was abandoned.
-type lateLock struct {
-	calls int        // abandoned ones
-	since []vfs.Lock // set or removed meanwhile
+// ownerLocks is what an owner did while calls of its were in the server, which
+// may come back late.
+type ownerLocks struct {
+	calls  int
+	since  []vfs.Lock // set or removed, by calls that came back
+	undone int        // how often a late lock was taken back
 }
 
 type lockOp struct {
-	n    vfs.Node
+	n    any
 	l    vfs.Lock
 	wait bool
 }
@@ -60,62 +91,84 @@ func (o *lockOp) do(ctx context.Context) error { return o.n.(vfs.Locker).SetLock
 func (o *lockOp) about() (string, string) { return "setlock", "" }
 
 // late takes the lock back. The owner may have set locks meanwhile that this
-// one lies over: those are set once more, if nobody was faster.
+// one lies over: those are set once more, if nobody was faster. Calls that are
+// under way see by undone that theirs may have gone, too.
 func (o *lockOp) late(g *Guard) {
-	g.mu.Lock()
-	since := append([]vfs.Lock(nil), g.lateLocks[o.key()].since...)
-	g.mu.Unlock()
-	if o.l.Type != syscall.F_UNLCK {
-		undo := o.l
-		undo.Type = syscall.F_UNLCK
-		_ = o.n.(vfs.Locker).SetLock(context.Background(), undo, false)
+	if o.l.Type == syscall.F_UNLCK {
+		return
 	}
+	keeper := o.n.(vfs.Locker)
+	undo := o.l
+	undo.Type = syscall.F_UNLCK
+	_ = keeper.SetLock(context.Background(), undo, false)
+	g.mu.Lock()
+	r := g.locks[o.key()]
+	r.undone++
+	since := append([]vfs.Lock(nil), r.since...)
+	g.mu.Unlock()
 	for _, l := range since {
 		if l.Type != syscall.F_UNLCK && l.Start <= o.l.End && o.l.Start <= l.End {
-			_ = o.n.(vfs.Locker).SetLock(context.Background(), l, false)
+			_ = keeper.SetLock(context.Background(), l, false)
 		}
 	}
 }
 
-// lockSettled is called when an abandoned lock call has been answered. mu is
-// held.
-func (g *Guard) lockSettled(o *lockOp) {
-	if r := g.lateLocks[o.key()]; r != nil {
-		if r.calls--; r.calls == 0 {
-			delete(g.lateLocks, o.key())
-		}
-	}
-}
-
-// lockLost is called when a lock call is abandoned. mu is held.
-func (g *Guard) lockLost(o *lockOp) {
-	r := g.lateLocks[o.key()]
-	if r == nil {
-		r = &lateLock{}
-		g.lateLocks[o.key()] = r
-	}
-	r.calls++
-}
-
-func (g *Guard) setLock(ctx context.Context, n vfs.Node, l vfs.Lock, wait bool) error {
-	o := &lockOp{n, l, wait}
-	s := g.begin(ctx)
-	if err := s.call(ctx, o, nil); err != nil {
-		return err
-	}
-	s.end()
+// lockBegins notes that the owner has another call under way. It returns how
+// often locks of the owner were taken back before.
+func (g *Guard) lockBegins(o *lockOp) (undone int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if r := g.lateLocks[o.key()]; r != nil {
-		r.note(l)
+	r := g.locks[o.key()]
+	if r == nil {
+		r = &ownerLocks{}
+		g.locks[o.key()] = r
 	}
-	return nil
+	r.calls++
+	return r.undone
+}
+
+// lockEnds is called when the server has answered. mu is held.
+func (g *Guard) lockEnds(o *lockOp) *ownerLocks {
+	r := g.locks[o.key()]
+	if r.calls--; r.calls == 0 {
+		delete(g.locks, o.key())
+	}
+	return r
+}
+
+func (g *Guard) setLock(ctx context.Context, n any, l vfs.Lock, wait bool) error {
+	for {
+		again, err := g.setLockOnce(ctx, &lockOp{n, l, wait})
+		if !again {
+			return err
+		}
+	}
+}
+
+func (g *Guard) setLockOnce(ctx context.Context, o *lockOp) (again bool, err error) {
+	undone := g.lockBegins(o)
+	s := g.begin(ctx)
+	err = s.call(ctx, o, nil)
+	if err == errAbandoned {
+		return false, err // its end is noted when it comes
+	}
+	if err == nil {
+		s.end()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r := g.lockEnds(o)
+	if err != nil || r.calls == 0 && r.undone == undone {
+		return false, err
+	}
+	r.note(o.l)
+	return r.undone != undone && o.l.Type != syscall.F_UNLCK, nil
 }
 
 // note remembers what the owner did last to each range: of two calls for the
 // same one only the second counts, so that a lock set again and again needs no
 // more memory.
-func (r *lateLock) note(l vfs.Lock) {
+func (r *ownerLocks) note(l vfs.Lock) {
 	kept := r.since[:0]
 	for _, old := range r.since {
 		if old.Start < l.Start || old.End > l.End {

@@ -26,6 +26,10 @@ type standIn interface{ real() (*Guard, vfs.Node) }
 
 func (n node) real() (*Guard, vfs.Node) { return n.g, n.n }
 
+// Stuck reports whether the server has not answered calls that their callers
+// have left.
+func (n node) Stuck() bool { return n.g.lost.Load() > 0 }
+
 // node returns the stand-in for a node that the server returned.
 func (g *Guard) node(n vfs.Node, err error) (vfs.Node, error) {
 	if err != nil {
@@ -153,6 +157,15 @@ func (n node) Removexattr(ctx context.Context, name string) error {
 	return command(ctx, n.g, nil, "removexattr", name, func(ctx context.Context) error {
 		return vfs.Removexattr(ctx, n.n, name)
 	})
+}
+
+// Access asks the server, if it wants to be asked.
+func (n node) Access(ctx context.Context, mask uint32) error {
+	a, ok := n.n.(vfs.Accesser)
+	if !ok {
+		return nil
+	}
+	return command(ctx, n.g, nil, "access", "", func(ctx context.Context) error { return a.Access(ctx, mask) })
 }
 
 // Readlink reads the link.

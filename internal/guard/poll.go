@@ -26,6 +26,16 @@ func (f pollFile) Unwatch(w *vfs.Waiter) {
 	f.f.(vfs.Pollable).Unwatch(w)
 }
 
+// PollNow asks the server.
+func (f askFile) PollNow(ctx context.Context, mask vfs.Events) (vfs.Events, error) {
+	return perform(ctx, f.g, f.file, "poll", "", func(ctx context.Context) (vfs.Events, error) {
+		return f.f.(vfs.Poller).PollNow(ctx, mask)
+	}, nil)
+}
+
+// Pollable returns what to watch.
+func (f askFile) Pollable() vfs.Pollable { return f.f.(vfs.Poller).Pollable() }
+
 // survive makes a panic an error of the file.
 func (f *file) survive(call string, events *vfs.Events) {
 	p := recover()

@@ -131,9 +131,13 @@ func (s *slot) leave(n uint64, f *file) {
 	}
 }
 
-// callClose is call for a close: no ctx ends it, and it is given up after d.
-func (s *slot) callClose(o op, d time.Duration) error {
-	s.op, s.caller, s.file, s.ctx = o, context.Background(), nil, context.Background()
+// withoutContext has the server do what no ctx ends. It is given up after d.
+func (g *Guard) withoutContext(call string, d time.Duration, f func() error) error {
+	o := &anyOp[struct{}]{call: call, f: func(context.Context) (struct{}, error) { return struct{}{}, f() }}
+	s := g.pool.get()
+	s.mu.Lock()
+	s.guard, s.op, s.file = g, o, nil
+	s.caller, s.ctx = context.Background(), context.Background()
 	s.since = time.Now()
 	s.number++
 	n := s.number
@@ -144,9 +148,7 @@ func (s *slot) callClose(o op, d time.Duration) error {
 	if s.state.Load()&(1<<stateBits-1) == abandoned {
 		return errAbandoned
 	}
-	if err := s.err; err != nil {
-		s.end()
-		return err
-	}
-	return nil
+	err := s.err
+	s.end()
+	return err
 }

@@ -169,9 +169,6 @@ func (s *slot) abandon(n uint64, g *Guard, f *file) bool {
 	if f != nil {
 		f.lost++
 	}
-	if o, ok := s.op.(*lockOp); ok {
-		g.lockLost(o)
-	}
 	return true
 }
 
@@ -186,7 +183,7 @@ func (s *slot) late() {
 	g := s.guard
 	g.mu.Lock()
 	if o, ok := s.op.(*lockOp); ok {
-		g.lockSettled(o)
+		g.lockEnds(o)
 	}
 	delete(g.abandoned, s)
 	g.mu.Unlock()

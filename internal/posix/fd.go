@@ -312,6 +312,18 @@ func (f *FDTable) closed(t *Task, d *Description) error {
 		return nil
 	}
 	f.k.mounts.locks.closed(f.id, d)
+	if s, ok := d.file.(stuck); ok && t == nil && s.Stuck() {
+		// The process ends, and nobody will wait for this server.
+		go closeFile(nil, d)
+		return nil
+	}
+	return closeFile(t, d)
+}
+
+// stuck is a file of a server that may not answer.
+type stuck interface{ Stuck() bool }
+
+func closeFile(t *Task, d *Description) error {
 	var err error
 	if fl, ok := d.file.(vfs.Flusher); ok {
 		ctx, cancel := closeContext(t)

@@ -258,11 +258,24 @@ func (l *lockTable) release(d *Description, owner uint64) {
 	})
 	l.tidy(n, f)
 	l.mu.Unlock()
-	for _, r := range remote {
+	if len(remote) == 0 {
+		return
+	}
+	keeper := lockerOf(d)
+	if s, ok := d.file.(stuck); ok && s.Stuck() {
+		go releaseRemote(keeper, remote)
+		return
+	}
+	releaseRemote(keeper, remote)
+}
+
+// releaseRemote removes an owner's locks at the file's server.
+func releaseRemote(keeper vfs.Locker, owned []vfs.Lock) {
+	for _, r := range owned {
 		r.Type, r.Start, r.End = unix.F_UNLCK, 0, math.MaxInt64
 		// Nobody can be told if that fails; the server ends a dead client's locks.
 		ctx, cancel := closeContext(nil)
-		_ = lockerOf(d).SetLock(ctx, r, false)
+		_ = keeper.SetLock(ctx, r, false)
 		cancel()
 	}
 }
