@@ -93,6 +93,12 @@ func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
 // SetFinal changes Config.Final likewise.
 func (l *Lane) SetFinal(f func(context.Context) <-chan struct{}) { l.cfg.Final = f }
 
+// SetProtocol changes Config.Name, Protocol, Version and Oldest likewise, to what
+// the two sides have agreed on by other means.
+func (l *Lane) SetProtocol(name, protocol string, version uint32) {
+	l.cfg.Name, l.cfg.Protocol, l.cfg.Version, l.cfg.Oldest = name, protocol, version, version
+}
+
 // inherit gives a received lane the settings of the one that it came over.
 func (l *Lane) inherit(from *Config) {
 	l.cfg.Grace, l.cfg.Causes, l.cfg.Final, l.cfg.steps = from.Grace, from.Causes, from.Final, from.steps
