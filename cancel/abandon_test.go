@@ -1,10 +1,15 @@
 package cancel_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,29 +167,108 @@ func eventually(t *testing.T, what string, want int, count func() int) {
 	}
 }
 
-// A real wait that no signal ends: opening a file of a FUSE mount whose server has not begun to answer.
+// A real wait that no signal ends: opening a file of a FUSE mount whose server has not begun to answer. Who is not root
+// is in a user namespace.
 func TestC13_UninterruptibleOpen(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "HATI_CANCEL_HELPER=fuse", "TMPDIR="+t.TempDir())
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
+		}
+	}
+	judge(t, cmd)
+}
+
+// judge runs a helper, which says why if it cannot do its work. Where all is to be tested that is a failure.
+func judge(t *testing.T, cmd *exec.Cmd) {
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err != nil && len(out) == 0 || bytes.HasPrefix(out, []byte("cannot")):
+		if os.Getenv("CI") == "true" && os.Geteuid() == 0 {
+			t.Fatalf("%v %s", err, out)
+		}
+		t.Skipf("%v %s", err, out)
+	case err != nil:
+		t.Errorf("%v: %.1000s", err, out)
+	}
+}
+
+func fuseHelper() {
 	dev, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		t.Skip("no FUSE: ", err)
+		fmt.Println("cannot open /dev/fuse: ", err)
+		return
 	}
-	dir := t.TempDir()
+	dir, err := os.MkdirTemp("", "fuse")
+	check(err)
 	if err := mountFUSE(dev, dir); err != nil {
-		_ = unix.Close(dev)
-		t.Skip("cannot mount: ", err)
+		fmt.Println("cannot mount: ", err)
+		return
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer stop()
 	_, err = cancel.Abandonable(ctx, 20*time.Millisecond, func(ctx context.Context) (int, error) {
 		return cancel.Open(ctx, dir+"/file", unix.O_RDONLY, 0)
-	}, func(fd int) { t.Error("opened") })
+	}, func(fd int) { panic("opened") })
 	var a *cancel.Abandoned[int]
 	if !errors.As(err, &a) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("open: %v", err)
+		panic(fmt.Sprint("open: ", err))
 	}
 	check(unix.Unmount(dir, unix.MNT_DETACH))
 	check(unix.Close(dev)) // ends the server, and with it the call
-	if a != nil {
-		<-a.Ended()
+	if _, err := a.Wait(context.Background()); err == nil {
+		panic("opened")
+	}
+}
+
+// A real wait that no signal ends and that needs no rights: for a child that is to execute a file that somebody has a
+// lease on, as the parent of vfork. What is made too late is the child.
+func TestC15_LateChild(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe")
+	// Go's fork holds up its processor, and the garbage collector.
+	cmd.Env = append(os.Environ(), "HATI_CANCEL_HELPER=fork", "TMPDIR="+t.TempDir(), "GOMAXPROCS=4", "GOGC=off")
+	judge(t, cmd)
+}
+
+func forkHelper() {
+	program, err := os.ReadFile("/bin/true")
+	check(err)
+	name := os.TempDir() + "/true"
+	check(os.WriteFile(name, program, 0o700))
+	lease := must(unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0))
+	if _, err := unix.FcntlInt(uintptr(lease), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		fmt.Println("cannot take a lease: ", err)
+		return
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer stop()
+	ended := make(chan *os.ProcessState, 1)
+	_, err = cancel.Abandonable(ctx, 20*time.Millisecond, func(context.Context) (*os.Process, error) {
+		return os.StartProcess(name, []string{name}, &os.ProcAttr{})
+	}, func(p *os.Process) {
+		state, err := p.Wait()
+		check(err)
+		ended <- state
+	})
+	if !errors.Is(err, cancel.ErrAbandoned) {
+		panic(fmt.Sprint("start: ", err))
+	}
+	tasks, err := filepath.Glob("/proc/self/task/*/stat")
+	check(err)
+	stuck := 0
+	for _, task := range tasks {
+		if stat, err := os.ReadFile(task); err == nil && bytes.Contains(stat, []byte(") D ")) {
+			stuck++
+		}
+	}
+	if stuck != 1 {
+		panic(fmt.Sprint(stuck, " threads that no signal reaches"))
+	}
+	must(unix.FcntlInt(uintptr(lease), unix.F_SETLEASE, unix.F_UNLCK))
+	if state := <-ended; !state.Success() {
+		panic(state.String())
 	}
 }

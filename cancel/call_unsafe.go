@@ -24,12 +24,9 @@ func (c *call) plain() error {
 }
 
 // once is call.plain for the calls that are made most often, but it does not repeat them.
-func once(trap uintptr, fd int, p []byte) (n int, err error) {
+func once(trap uintptr, fd int, p []byte) (n int, errno syscall.Errno) {
 	r, _, errno := syscall.Syscall(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
-	if errno != 0 {
-		return -1, errno
-	}
-	return int(r), nil
+	return int(r), errno
 }
 
 // hint differs between goroutines that run at the same time: it is where their stacks lie.

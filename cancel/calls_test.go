@@ -3,6 +3,7 @@ package cancel_test
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -151,6 +152,28 @@ func TestCalls_Sockets(t *testing.T) {
 	equal(t, "connect", cancel.Connect(ctx, b, &unix.SockaddrALG{}), error(unix.EAFNOSUPPORT))
 }
 
+// The addresses of packet sockets.
+func TestCalls_PacketSockets(t *testing.T) {
+	lo, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Skip(err)
+	}
+	const protocol = 0xb588 // of local experiments, in network order
+	s, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		t.Skip("packet sockets: ", err)
+	}
+	closeAtEnd(t, s)
+	to := &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: lo.Index, Halen: 6}
+	ctx, p := cancellable(t), make([]byte, 8)
+	check(cancel.Sendmsg(ctx, s, []byte("packet"), nil, to, 0))
+	n, _, _, from, err := cancel.Recvmsg(ctx, s, p, nil, 0)
+	check(err)
+	if ll, ok := from.(*unix.SockaddrLinklayer); string(p[:n]) != "packet" || !ok || ll.Protocol != protocol || ll.Ifindex != lo.Index {
+		t.Errorf("received %q from %+v", p[:n], from)
+	}
+}
+
 func show(sa unix.Sockaddr) string {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
@@ -274,6 +297,20 @@ func TestC22_ContextsAreNotKept(t *testing.T) {
 	eventually(t, "goroutines", goroutines, runtime.NumGoroutine)
 	eventually(t, "uncollected contexts", 0, func() int { runtime.GC(); return 1 - len(collected) })
 	eventually(t, "watchers", watchers, func() int { runtime.GC(); return cancel.Watchers() })
+}
+
+// The values of a context are not kept as long as the one that can be cancelled above it.
+func TestC22_ValuesAreNotKept(t *testing.T) {
+	type key struct{}
+	ctx, fd := cancellable(t), zero(t)
+	collected := make(chan struct{}, 1)
+	func() {
+		value := new([64]byte)
+		runtime.AddCleanup(value, func(int) { collected <- struct{}{} }, 0)
+		must(cancel.Read(context.WithValue(ctx, key{}, value), fd, make([]byte, 1)))
+	}()
+	eventually(t, "values kept", 0, func() int { runtime.GC(); return 1 - len(collected) })
+	must(cancel.Read(ctx, fd, make([]byte, 1)))
 }
 
 // foreignContext is not the standard library's.

@@ -10,13 +10,22 @@ import (
 // Read is read(2). A cancelled Read has consumed nothing.
 func Read(ctx context.Context, fd int, p []byte) (n int, err error) {
 	if ctx.Done() == nil {
-		n, err = once(unix.SYS_READ, fd, p)
+		n, errno := once(unix.SYS_READ, fd, p)
+		if errno == 0 {
+			raceFilled(p, n)
+			return n, nil
+		} else if errno != unix.EINTR {
+			return -1, errno
+		}
 	}
-	if ctx.Done() != nil || err == unix.EINTR {
-		c := call{trap: unix.SYS_READ}
-		c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
-		n, err = c.n(c.stream(ctx, unix.POLLIN, unix.SO_RCVTIMEO))
-	}
+	return read(ctx, fd, p)
+}
+
+// read is apart so that Read's own frame is small.
+func read(ctx context.Context, fd int, p []byte) (n int, err error) {
+	c := call{trap: unix.SYS_READ}
+	c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
+	n, err = c.n(c.stream(ctx, unix.POLLIN, unix.SO_RCVTIMEO))
 	raceFilled(p, n)
 	return n, err
 }
@@ -26,13 +35,21 @@ func Read(ctx context.Context, fd int, p []byte) (n int, err error) {
 func Write(ctx context.Context, fd int, p []byte) (n int, err error) {
 	raceSent()
 	if ctx.Done() == nil {
-		n, err = once(unix.SYS_WRITE, fd, p)
+		n, errno := once(unix.SYS_WRITE, fd, p)
+		if errno == 0 {
+			raceTaken(p, n)
+			return n, nil
+		} else if errno != unix.EINTR {
+			return -1, errno
+		}
 	}
-	if ctx.Done() != nil || err == unix.EINTR {
-		c := call{trap: unix.SYS_WRITE}
-		c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
-		n, err = c.n(c.stream(ctx, unix.POLLOUT, unix.SO_SNDTIMEO))
-	}
+	return write(ctx, fd, p)
+}
+
+func write(ctx context.Context, fd int, p []byte) (n int, err error) {
+	c := call{trap: unix.SYS_WRITE}
+	c.a[0], c.p[1], c.a[2] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p))
+	n, err = c.n(c.stream(ctx, unix.POLLOUT, unix.SO_SNDTIMEO))
 	raceTaken(p, n)
 	return n, err
 }

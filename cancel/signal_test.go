@@ -32,6 +32,8 @@ var helpers = map[string]func(){
 	"foreign":  foreignHelper,
 	"step":     cancel.StepHelper,
 	"nameless": namelessHelper,
+	"fuse":     fuseHelper,
+	"fork":     forkHelper,
 	"children": childrenHelper,
 }
 

@@ -31,8 +31,8 @@ func Accept4(ctx context.Context, fd int, flags int) (nfd int, sa unix.Sockaddr,
 // that the connection has been made, and succeeds, or dissolves the attempt: the socket is then as it was before, though
 // the other side may have seen a connection come and go.
 //
-// It knows addresses of the types SockaddrInet4, SockaddrInet6, SockaddrUnix, SockaddrVM and SockaddrNetlink; for
-// others it returns EAFNOSUPPORT.
+// It knows addresses of the types SockaddrInet4, SockaddrInet6, SockaddrUnix, SockaddrVM, SockaddrNetlink and
+// SockaddrLinklayer; for others it returns EAFNOSUPPORT.
 func Connect(ctx context.Context, fd int, sa unix.Sockaddr) (err error) {
 	var rsa unix.RawSockaddrAny
 	size, err := rawSockaddr(sa, &rsa)

@@ -43,6 +43,13 @@ func rawSockaddr(sa unix.Sockaddr, r *unix.RawSockaddrAny) (uint32, error) {
 	case *unix.SockaddrNetlink:
 		*(*unix.RawSockaddrNetlink)(unsafe.Pointer(r)) = unix.RawSockaddrNetlink{Family: unix.AF_NETLINK, Pid: sa.Pid, Groups: sa.Groups}
 		return unix.SizeofSockaddrNetlink, nil
+	case *unix.SockaddrLinklayer:
+		if sa.Ifindex < 0 || sa.Ifindex > 0x7fffffff {
+			return 0, unix.EINVAL
+		}
+		*(*unix.RawSockaddrLinklayer)(unsafe.Pointer(r)) = unix.RawSockaddrLinklayer{Family: unix.AF_PACKET, Protocol: sa.Protocol,
+			Ifindex: int32(sa.Ifindex), Hatype: sa.Hatype, Pkttype: sa.Pkttype, Halen: sa.Halen, Addr: sa.Addr}
+		return unix.SizeofSockaddrLinklayer, nil
 	}
 	return 0, unix.EAFNOSUPPORT
 }
@@ -87,6 +94,10 @@ func sockaddr(r *unix.RawSockaddrAny, size uint32) (unix.Sockaddr, error) {
 	case unix.AF_NETLINK:
 		nl := (*unix.RawSockaddrNetlink)(unsafe.Pointer(r))
 		return &unix.SockaddrNetlink{Family: nl.Family, Pad: nl.Pad, Pid: nl.Pid, Groups: nl.Groups}, nil
+	case unix.AF_PACKET:
+		ll := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(r))
+		return &unix.SockaddrLinklayer{Protocol: ll.Protocol, Ifindex: int(ll.Ifindex), Hatype: ll.Hatype, Pkttype: ll.Pkttype,
+			Halen: ll.Halen, Addr: ll.Addr}, nil
 	}
 	return nil, unix.EAFNOSUPPORT
 }

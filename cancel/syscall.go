@@ -13,8 +13,11 @@ import (
 // It does not know what the arguments mean. So it gives an EINTR back to the caller for the calls of which EINTR is the
 // purpose (pause, rt_sigsuspend, rt_sigtimedwait) or whose timeout is relative, because only the caller can compute the
 // rest: poll, ppoll, select, pselect6, epoll_wait, epoll_pwait, epoll_pwait2, nanosleep, clock_nanosleep, futex,
-// semtimedop, recvmmsg, io_getevents, io_pgetevents. Every other call is repeated. And close(2) is never cancelled, nor
-// repeated: it has freed the number even if it answers EINTR, which is hidden (clause 18).
+// semtimedop, recvmmsg, io_getevents, io_pgetevents, io_uring_enter. Every other call is repeated. And close(2) is never
+// cancelled, nor repeated: it has freed the number even if it answers EINTR, which is hidden (clause 18).
+//
+// It is as exact as the call: one that answers EINTR when it has done a part, as fallocate and mlock may, has done a
+// part. connect goes on behind its EINTR; use [Connect], which undoes it.
 //
 // A pointer must be converted to uintptr in the argument list itself, as for [unix.Syscall].
 //
@@ -49,7 +52,7 @@ func answersEINTRAnywhere(trap uintptr) bool {
 	switch trap {
 	case unix.SYS_PPOLL, unix.SYS_PSELECT6, unix.SYS_EPOLL_PWAIT, unix.SYS_EPOLL_PWAIT2, unix.SYS_NANOSLEEP,
 		unix.SYS_CLOCK_NANOSLEEP, unix.SYS_FUTEX, unix.SYS_SEMTIMEDOP, unix.SYS_RECVMMSG, unix.SYS_IO_GETEVENTS,
-		unix.SYS_IO_PGETEVENTS, unix.SYS_RT_SIGSUSPEND, unix.SYS_RT_SIGTIMEDWAIT:
+		unix.SYS_IO_PGETEVENTS, unix.SYS_IO_URING_ENTER, unix.SYS_RT_SIGSUSPEND, unix.SYS_RT_SIGTIMEDWAIT:
 		return true
 	}
 	return false

@@ -66,6 +66,9 @@ func register(ctx context.Context, done <-chan struct{}) (*watcher, error) {
 		w.stop = stop
 		return w, nil
 	}
+	if p.own != nil {
+		p.Context = p.own // from now on the values of ctx, which may come and go with a request, are not kept
+	}
 	ref := weak.Make(w)
 	registry.m.Store(done, ref)
 	runtime.AddCleanup(w, func(done <-chan struct{}) { registry.m.CompareAndDelete(done, ref) }, done)
@@ -86,6 +89,7 @@ type afterFuncer interface {
 type probe struct {
 	context.Context
 	cheap bool
+	own   context.Context // the standard library's context that can be cancelled, ctx or above it
 }
 
 // Value is called once by context.AfterFunc, before it returns, and later when it is stopped.
@@ -93,7 +97,7 @@ func (p *probe) Value(key any) any {
 	v := p.Context.Value(key)
 	if own, ok := v.(context.Context); ok && !p.cheap && reflect.TypeOf(key).String() == "*int" {
 		if t := reflect.TypeOf(own); t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "context" && own.Done() == p.Done() {
-			p.cheap = true
+			p.cheap, p.own = true, own
 		}
 	}
 	return v

@@ -2,6 +2,7 @@ package cancel_test
 
 import (
 	"context"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -27,4 +28,12 @@ func readHidden(ctx context.Context, fd int, p []byte) error {
 // status is si_status of a child's signal: here the signal that it stopped with.
 func status(info *unix.Siginfo) int32 {
 	return (*[7]int32)(unsafe.Pointer(info))[6] // behind number, error, code, a gap, process, user
+}
+
+func syscallRead(fd int, p []byte) {
+	_, _, _ = syscall.Syscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
+}
+
+func cancelRead(ctx context.Context, fd int, p []byte) {
+	_, _, _ = cancel.Syscall(ctx, unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 }
