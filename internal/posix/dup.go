@@ -8,10 +8,10 @@ import (
 )
 
 var descriptorCalls = calls{
-	unix.SYS_OPEN:        {fn: sysOpen, blocks: interruptible},
-	unix.SYS_OPENAT:      {fn: sysOpenat, blocks: interruptible},
-	unix.SYS_OPENAT2:     {fn: sysOpenat2, blocks: interruptible},
-	unix.SYS_CREAT:       {fn: sysCreat, blocks: interruptible},
+	unix.SYS_OPEN:        {fn: again(sysOpen), blocks: interruptible},
+	unix.SYS_OPENAT:      {fn: again(sysOpenat), blocks: interruptible},
+	unix.SYS_OPENAT2:     {fn: again(sysOpenat2), blocks: interruptible},
+	unix.SYS_CREAT:       {fn: again(sysCreat), blocks: interruptible},
 	unix.SYS_CLOSE:       {fn: sysClose, blocks: killable},
 	unix.SYS_CLOSE_RANGE: {fn: sysCloseRange, blocks: killable},
 	unix.SYS_DUP:         {fn: sysDup},

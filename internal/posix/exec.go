@@ -10,8 +10,8 @@ import (
 )
 
 var execCalls = calls{
-	unix.SYS_EXECVE:   {fn: sysExecve, blocks: killable},
-	unix.SYS_EXECVEAT: {fn: sysExecveat, blocks: killable},
+	unix.SYS_EXECVE:   {fn: again(sysExecve), blocks: killable},
+	unix.SYS_EXECVEAT: {fn: again(sysExecveat), blocks: killable},
 }
 
 func sysExecve(t *Task, a *Args) (uint64, error) {

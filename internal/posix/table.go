@@ -62,7 +62,7 @@ func init() {
 		memoryCalls, hostCalls, shmCalls, execCalls, cloneCalls, futexCalls,
 		exitCalls, signalCalls, timerCalls, timeCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
 		identityCalls, systemCalls, schedCalls, priorityCalls, vmCalls,
-		pathCalls, attrCalls, descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
+		byPath(pathCalls), byPath(attrCalls), descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,
 		eventCalls, signalfdCalls, inotifyCalls,
 	} {
 		for nr, c := range maps.All(part) {
