@@ -10,7 +10,7 @@ GO ?= go
 .PHONY: build test race hammer bench check setup
 
 build:
-	$(GO) build -o hati ./cmd/hati
+	CGO_ENABLED=0 $(GO) build -o hati ./cmd/hati
 
 setup:
 	sh test/setup.sh
@@ -22,7 +22,7 @@ race: setup
 	HATI_RACE=1 $(GO) test -race -timeout 40m ./...
 
 hammer:
-	HATI_HAMMER=1 $(GO) test -timeout 8h -parallel 10 ./cancel/... ./lane/...
+	HATI_HAMMER=1 $(GO) test -timeout 8h ./cancel/... ./lane/...
 	HATI_HAMMER=1 $(GO) test -timeout 8h -run "Survivors|GoSuites|PthreadCancelGlibc" ./test/...
 
 bench:

@@ -29,6 +29,11 @@ func once(trap uintptr, fd int, p []byte) (n int, errno syscall.Errno) {
 	return int(r), errno
 }
 
+func onceAt(trap uintptr, fd int, p []byte, offset int64) (n int, errno syscall.Errno) {
+	r, _, errno := syscall.Syscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), uintptr(offset), 0, 0)
+	return int(r), errno
+}
+
 // hint differs between goroutines that run at the same time: it is where their stacks lie.
 func hint() uintptr {
 	var x byte

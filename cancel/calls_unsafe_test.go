@@ -37,3 +37,7 @@ func syscallRead(fd int, p []byte) {
 func cancelRead(ctx context.Context, fd int, p []byte) {
 	_, _, _ = cancel.Syscall(ctx, unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
 }
+
+func syscallPread(fd int, p []byte) {
+	_, _, _ = syscall.Syscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+}

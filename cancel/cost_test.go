@@ -3,6 +3,7 @@ package cancel_test
 import (
 	"context"
 	"math"
+	"os"
 	"testing"
 	"time"
 
@@ -18,6 +19,9 @@ func BenchmarkCost(b *testing.B) {
 	const calls = 1000
 	fd, p := zero(b), make([]byte, 1)
 	ctx, bg := cancellable(b), context.Background()
+	f, err := cancel.OpenFile(ctx, "/dev/zero", os.O_RDONLY, 0)
+	check(err)
+	defer f.Close()
 	ways := []struct {
 		name string
 		read func()
@@ -28,6 +32,9 @@ func BenchmarkCost(b *testing.B) {
 		{"Read", func() { _, _ = cancel.Read(ctx, fd, p) }},
 		{"Syscall/background", func() { cancelRead(bg, fd, p) }},
 		{"Syscall", func() { cancelRead(ctx, fd, p) }},
+		{"syscall.Syscall6(pread)", func() { syscallPread(fd, p) }},
+		{"Pread/background", func() { _, _ = cancel.Pread(bg, fd, p, 0) }},
+		{"File.Read", func() { _, _ = f.Read(ctx, p) }},
 		{"poll+read", func() {
 			fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 			_, _ = unix.Poll(fds[:], -1)

@@ -135,10 +135,7 @@ func takeCensus(t *testing.T) (c census) {
 // keeps them: some more is right, one for each call is not.
 func (before census) compare(t *testing.T) {
 	t.Helper()
-	spare := 8
-	if hammer {
-		spare = 40 // many calls wait at the same time
-	}
+	const spare = 40 // many calls wait at the same time
 	eventually(t, "descriptors", before.descriptors, func() int { return descriptors(t) })
 	eventually(t, "locks", before.locks, func() int { return takeCensus(t).locks })
 	eventually(t, "threads", before.threads+spare, func() int { return entries("/proc/self/task") })

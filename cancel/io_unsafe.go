@@ -56,9 +56,16 @@ func write(ctx context.Context, fd int, p []byte) (n int, err error) {
 
 // Pread is pread64(2).
 func Pread(ctx context.Context, fd int, p []byte, offset int64) (n int, err error) {
-	c := call{trap: unix.SYS_PREAD64}
-	c.a[0], c.p[1], c.a[2], c.a[3] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p)), uintptr(offset)
-	n, err = c.n(c.do(ctx))
+	if ctx.Done() == nil {
+		n, errno := onceAt(unix.SYS_PREAD64, fd, p, offset)
+		if errno == 0 {
+			raceFilled(p, n)
+			return n, nil
+		} else if errno != unix.EINTR {
+			return -1, errno
+		}
+	}
+	n, err = at(ctx, unix.SYS_PREAD64, fd, p, offset)
 	raceFilled(p, n)
 	return n, err
 }
@@ -66,11 +73,24 @@ func Pread(ctx context.Context, fd int, p []byte, offset int64) (n int, err erro
 // Pwrite is pwrite64(2); see Write.
 func Pwrite(ctx context.Context, fd int, p []byte, offset int64) (n int, err error) {
 	raceSent()
-	c := call{trap: unix.SYS_PWRITE64}
-	c.a[0], c.p[1], c.a[2], c.a[3] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p)), uintptr(offset)
-	n, err = c.n(c.do(ctx))
+	if ctx.Done() == nil {
+		n, errno := onceAt(unix.SYS_PWRITE64, fd, p, offset)
+		if errno == 0 {
+			raceTaken(p, n)
+			return n, nil
+		} else if errno != unix.EINTR {
+			return -1, errno
+		}
+	}
+	n, err = at(ctx, unix.SYS_PWRITE64, fd, p, offset)
 	raceTaken(p, n)
 	return n, err
+}
+
+func at(ctx context.Context, trap uintptr, fd int, p []byte, offset int64) (n int, err error) {
+	c := call{trap: trap}
+	c.a[0], c.p[1], c.a[2], c.a[3] = uintptr(fd), unsafe.Pointer(unsafe.SliceData(p)), uintptr(len(p)), uintptr(offset)
+	return c.n(c.do(ctx))
 }
 
 // Readv is readv(2). Up to 8 buffers are passed without an allocation.
