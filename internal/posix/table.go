@@ -74,6 +74,31 @@ func init() {
 	}
 }
 
+// Waits says of a system call that can wait what may end that, and what becomes
+// of it then, in signal(7)'s terms.
+type Waits struct {
+	Name         string
+	Killable     bool // only the end of the thread; else any signal
+	Restarts     bool // after a handler with SA_RESTART
+	RestartsIdle bool // when no handler ran
+}
+
+// Waiting returns all calls of the table that can wait, by number.
+func Waiting() (list []Waits) {
+	for nr := range table {
+		c := &table[nr]
+		if c.fn == nil || c.blocks == never {
+			continue
+		}
+		list = append(list, Waits{
+			Name: abi.SyscallName(uint64(nr)), Killable: c.blocks == killable,
+			Restarts:     c.restart == restartSys || c.restart == restartNoint,
+			RestartsIdle: c.restart != restartNever,
+		})
+	}
+	return list
+}
+
 func (k *Kernel) lookupCall(nr uint64) *call {
 	if nr < uint64(len(table)) {
 		return &table[nr]

@@ -68,7 +68,7 @@ static void settle(void) {
 	while (ready == 0)
 		sched_yield();
 	do
-		sched_yield();
+		nap(0.0002);
 	while (ready == 1 && (((s = state(getpid(), waiter_tid)) != 'S' && s != '?') || pending(waiter_tid)));
 }
 
