@@ -26,6 +26,7 @@ import (
 
 	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/internal/posix"
+	"github.com/hati-os/hati/names"
 	"github.com/hati-os/hati/vfs"
 )
 
@@ -45,8 +46,11 @@ type Config struct {
 	User *User
 	// ShowSecrets turns off the hiding of users' secrets in a Root.
 	ShowSecrets bool
-	// Isolation says which host files this process itself can reach.
+	// Isolation says where the host's files are served.
 	Isolation Isolation
+	// Names, when not nil, is a registry whose services are files in /srv, and which
+	// [NamedServer] mounts use.
+	Names names.Directory
 	// Trace, when not nil, gets a line for every system call, as strace prints
 	// them. Calls of different threads do not mix within a line.
 	Trace TraceWriter
@@ -80,6 +84,7 @@ type Box struct {
 	user    *User
 	servers []func() error // Close of what New made
 
+	names     names.Directory
 	isolation Isolation
 	guards    []*guard.Guard // before servers that are not hati's own
 
@@ -92,14 +97,11 @@ var ErrClosed = errors.New("hati: box is closed")
 
 // New makes a box without processes.
 func New(c Config) (*Box, error) {
-	b := &Box{user: c.User, isolation: c.Isolation}
+	b := &Box{user: c.User, isolation: c.Isolation, names: c.Names}
 	if b.user == nil {
 		b.user = CurrentUser()
 	}
 	pc, err := b.system(&c)
-	if err == nil && c.Isolation == IsolateProcess {
-		err = giveUpFiles()
-	}
 	if err == nil {
 		b.kernel, err = posix.New(*pc)
 	}

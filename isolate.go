@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hati-os/hati/internal/confine"
 	"github.com/hati-os/hati/internal/servers/host"
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
@@ -22,22 +21,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Isolation says which host files the process of a box can reach by itself.
+// Isolation says where the host's files are served.
 type Isolation int
 
-// The degrees of isolation. Programs that use one other than NotIsolated call
-// [Init] first in main.
 const (
 	// NotIsolated: the host's files are served in this process.
 	NotIsolated Isolation = iota
 	// IsolateServers: each directory of the host is served by a process of its own,
 	// which can reach nothing else. They end with this process, however it ends.
+	// Programs that use it call [Init] first in main. See also [Isolate].
 	IsolateServers
-	// IsolateProcess: besides, this whole process gives up, for good, the right to
-	// open files of the host (Landlock). What it has open stays, and it can still
-	// read /proc and control groups, and use /dev/null, /dev/tty and its standard
-	// streams. It can make one box, before which it should open what it needs.
-	IsolateProcess
 )
 
 // serverName is the program name under which this program is a server.
@@ -88,6 +81,9 @@ func (s *serverSpec) answer(f *os.File) error {
 
 // hostFS serves a directory of the host, in this process or in another.
 func (b *Box) hostFS(dir string, o host.Options) (vfs.FS, error) {
+	if adopted != nil {
+		return b.adopt(dir, o.ReadOnly)
+	}
 	if b.isolation == NotIsolated {
 		h, err := host.New(dir, o)
 		if err != nil {
@@ -110,6 +106,15 @@ const startGrace = 30 * time.Second
 
 // start runs a server in a process of its own; stop ends it.
 func (s *serverSpec) start() (fs vfs.FS, stop func() error, err error) {
+	cmd, ours, err := s.launch(startForLife)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.reach(cmd.Process, ours)
+}
+
+// launch starts a server's process by start and returns our end of its socket.
+func (s *serverSpec) launch(start func(*exec.Cmd) error) (*exec.Cmd, *os.File, error) {
 	if !initialised.Load() {
 		return nil, nil, errors.New("hati.Init must be called first in main to isolate servers")
 	}
@@ -122,7 +127,6 @@ func (s *serverSpec) start() (fs vfs.FS, stop func() error, err error) {
 		return nil, nil, err
 	}
 	ours, theirs := os.NewFile(uintptr(sv[0]), "lane"), os.NewFile(uintptr(sv[1]), "lane")
-	defer ours.Close()
 	defer theirs.Close()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Args = []string{serverName, string(spec)}
@@ -131,16 +135,22 @@ func (s *serverSpec) start() (fs vfs.FS, stop func() error, err error) {
 	cmd.Stderr = os.Stderr
 	// A session of its own: the terminal's signals are not for it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
-	if err := startForLife(cmd); err != nil {
+	if err := start(cmd); err != nil {
+		ours.Close()
 		return nil, nil, err
 	}
+	return cmd, ours, nil
+}
+
+// reach asks a server's process for its files.
+func (s *serverSpec) reach(p *os.Process, socket *os.File) (vfs.FS, func() error, error) {
+	defer socket.Close()
 	end := func() error {
-		cmd.Process.Kill() // it has nothing to save
-		cmd.Wait()
+		p.Kill() // it has nothing to save
+		p.Wait()
 		return nil
 	}
-	theirs.Close()
-	conn, err := net.FileConn(ours)
+	conn, err := net.FileConn(socket)
 	if err != nil {
 		end()
 		return nil, nil, err
@@ -185,20 +195,13 @@ func startForLife(cmd *exec.Cmd) error {
 	return <-done
 }
 
-// giveUpFiles takes away this process's right to open files, except for what is
-// needed later: what the host tells of guests' processes and of limits, and what
-// standard streams may be.
-func giveUpFiles() error {
-	const use = confine.Read | confine.Write | confine.Ioctl
-	rules := []confine.Rule{
-		{Path: "/proc", Access: confine.Read}, {Path: "/sys/fs/cgroup", Access: confine.Read},
-		{Path: os.DevNull, Access: use}, {Path: "/dev/tty", Access: use},
+// cannotOpen is nil if the process cannot open a path: a right that was given up
+// and is still there is an error that nobody would notice.
+func cannotOpen(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+		return fmt.Errorf("this process could still open %s of the host", path)
 	}
-	for fd := range 3 {
-		var st unix.Stat_t
-		if unix.Fstat(fd, &st) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-			rules = append(rules, confine.Rule{FD: fd, Access: use})
-		}
-	}
-	return confine.Files(rules...)
+	return nil
 }

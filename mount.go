@@ -29,6 +29,8 @@ type Mount struct {
 	source   string
 	foreign  bool // nobody vouches for the server: it goes behind a guard
 	open     func(b *Box) (vfs.FS, error)
+
+	hostReadOnly bool // of a HostDir: its server refuses changes
 }
 
 // Mode says what becomes of writes to a mounted host directory.
@@ -43,7 +45,7 @@ const (
 
 // HostDir mounts a directory, or a file, of the host at path.
 func HostDir(source, path string, mode Mode) Mount {
-	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, open: func(b *Box) (vfs.FS, error) {
+	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, hostReadOnly: mode != ReadWrite, open: func(b *Box) (vfs.FS, error) {
 		h, err := b.hostFS(source, host.Options{ReadOnly: mode != ReadWrite})
 		if err != nil {
 			return nil, err
@@ -82,7 +84,7 @@ func Server(server vfs.FS, path string) Mount {
 
 // ParseMount reads a mount as the command line writes it: SRC:DST[:ro|rw|overlay],
 // or fuse:COMMAND ARGS:DST (see [ParseFUSE]), or lane:SOCKET:DST[:ro|rw] (see
-// [LaneServer]).
+// [LaneServer]), or name:NAME:DST[:ro|rw] (see [NamedServer]).
 // Without a mode it is read-only. DST must be absolute; SRC must exist.
 func ParseMount(s string) (Mount, error) {
 	if daemon, ok := strings.CutPrefix(s, "fuse:"); ok {
@@ -90,6 +92,9 @@ func ParseMount(s string) (Mount, error) {
 	}
 	if server, ok := strings.CutPrefix(s, "lane:"); ok {
 		return parseLane(server)
+	}
+	if name, ok := strings.CutPrefix(s, "name:"); ok {
+		return parseNamed(name)
 	}
 	parts := strings.Split(s, ":")
 	mode := ReadOnly
@@ -143,7 +148,11 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 		{Path: "/dev/shm", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
 		{Path: "/proc", Proc: true, Source: "proc", Type: "proc"},
 	}
-	for _, m := range c.Mounts {
+	mounts := c.Mounts
+	if c.Names != nil {
+		mounts = append([]Mount{Services(c.Names, "/srv")}, mounts...)
+	}
+	for _, m := range mounts {
 		if m.open == nil || !path.IsAbs(m.Path) {
 			return nil, fmt.Errorf("mount at %q: the place must be an absolute path", m.Path)
 		}
@@ -174,19 +183,23 @@ func (b *Box) root(c *Config) (vfs.FS, error) {
 	if c.RootFS != nil {
 		return b.guarded(c.RootFS, "vfs at /", c.Log), nil
 	}
-	dir := c.Root
-	if dir == "" {
-		dir = "/"
-	}
-	var hidden []string
-	if !c.ShowSecrets {
-		hidden = secretPaths(dir)
-	}
+	dir, hidden := c.rootDir()
 	lower, err := b.hostFS(dir, host.Options{ReadOnly: true, Hidden: hidden})
 	if err != nil {
 		return nil, err
 	}
 	return overlay.New(tmp.New(tmp.Options{Mode: 0o755}), lower, overlay.Options{})
+}
+
+// rootDir returns the host directory shown as /, and what is hidden in it.
+func (c *Config) rootDir() (dir string, hidden []string) {
+	if dir = c.Root; dir == "" {
+		dir = "/"
+	}
+	if !c.ShowSecrets {
+		hidden = secretPaths(dir)
+	}
+	return dir, hidden
 }
 
 // secretPaths are the places of secrets, in the tree below root, of the current

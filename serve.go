@@ -3,7 +3,9 @@ package hati
 import (
 	"archive/zip"
 	"context"
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/hati-os/hati/internal/confine"
@@ -11,6 +13,7 @@ import (
 	"github.com/hati-os/hati/internal/servers/iofs"
 	"github.com/hati-os/hati/internal/servers/tmp"
 	"github.com/hati-os/hati/lane"
+	"github.com/hati-os/hati/names"
 	"github.com/hati-os/hati/vfs"
 	"github.com/hati-os/hati/vfs/remote"
 )
@@ -25,8 +28,10 @@ type ServeConfig struct {
 	Kind string
 	Args []string
 	// Listen is the socket's path. One that a server left which is gone is
-	// replaced.
+	// replaced. "" is none.
 	Listen string
+	// Names is the socket of a registry (hati names) in which the server is Name.
+	Names, Name string
 	// ReadOnly refuses changes.
 	ReadOnly bool
 	// Unconfined leaves the process its rights. Otherwise it can, from when it
@@ -45,18 +50,34 @@ func Serve(ctx context.Context, c ServeConfig) error {
 	if err != nil {
 		return fmt.Errorf("hati: serve: %w", err)
 	}
-	l, err := remote.Listen(c.Listen, 0o600, lane.Config{})
+	var l *lane.Listener
+	var registry *names.Conn
+	switch {
+	case c.Name != "" && c.Listen == "":
+		if registry, err = names.Dial(ctx, c.Names); err == nil {
+			defer registry.Close()
+		}
+	case c.Name == "" && c.Listen != "":
+		l, err = remote.Listen(c.Listen, 0o600, lane.Config{})
+	default:
+		err = errors.New("want either a socket to listen at or a name and a registry's socket")
+	}
 	if err != nil {
 		return fmt.Errorf("hati: serve: %w", err)
 	}
 	if !c.Unconfined {
 		if err := s.confine(); err != nil {
-			l.Close()
+			if l != nil {
+				l.Close()
+			}
 			return fmt.Errorf("hati: serve: %w", err)
 		}
 	}
 	o := s.options()
 	o.Log = c.Log
+	if registry != nil {
+		return RegisterServer(ctx, registry, c.Name, 0, fs, o)
+	}
 	return remote.ServeListener(ctx, l, fs, o)
 }
 
@@ -103,6 +124,11 @@ func (s *serverSpec) confine() error {
 	}
 	if err := confine.Files(rules...); err != nil {
 		return err
+	}
+	if s.Kind != "host" || filepath.Clean(s.Args[0]) != "/" {
+		if err := cannotOpen("/"); err != nil {
+			return err
+		}
 	}
 	return confine.Calls()
 }

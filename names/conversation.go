@@ -155,13 +155,19 @@ func (c *Conversation) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// State reports whether TryRecv would return something other than EAGAIN, and
-// whether the other side is still there.
-func (c *Conversation) State() (readable, open bool) {
+// Over says why no more messages come, beyond those that have: EAGAIN when they
+// may, io.EOF or ErrPeerGone when not.
+func (c *Conversation) Over() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.overLocked()
-	return len(c.unread) > 0 || err != syscall.EAGAIN, err == syscall.EAGAIN
+	return c.overLocked()
+}
+
+// Unread reports whether there is a message.
+func (c *Conversation) Unread() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.unread) > 0
 }
 
 // Numbers returns those of the last messages that were received and sent.

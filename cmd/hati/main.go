@@ -19,7 +19,9 @@ const (
 
 type cli struct {
 	Run   runCmd   `cmd:"" help:"Run a program in a new box."`
+	Ps    psCmd    `cmd:"" help:"List the processes of running boxes, or their pending operations."`
 	Serve serveCmd `cmd:"" help:"Serve files in a process of its own."`
+	Names namesCmd `cmd:"" help:"Keep a registry of servers by name."`
 }
 
 func main() {

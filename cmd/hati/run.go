@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hati-os/hati"
+	"github.com/hati-os/hati/names"
 )
 
 type runCmd struct {
@@ -29,6 +30,7 @@ type runCmd struct {
 	Log         string        `placeholder:"LEVEL" default:"error" enum:"debug,info,warn,error" help:"What hati reports on stderr: debug, info, warn, error."`
 	Trace       string        `placeholder:"FILE" help:"Write a line for each system call; - is stderr."`
 	Isolate     bool          `help:"Serve the host's files from processes of their own, and take from this one the right to open any."`
+	Names       string        `placeholder:"PATH" help:"Show the services of the registry at this socket (hati names) in /srv."`
 	ShowSecrets bool          `help:"Do not hide ~/.ssh and the like."`
 	Args        []string      `arg:"" optional:"" passthrough:"partial" placeholder:"PROGRAM" help:"The program and its arguments."`
 }
@@ -55,6 +57,12 @@ func (r *runCmd) run() (int, error) {
 	if err != nil {
 		return statusFailure, err
 	}
+	if r.Isolate {
+		// Files that are opened here are not there any more when it returns.
+		if err := hati.Isolate(*config); err != nil {
+			return statusFailure, err
+		}
+	}
 	if r.Trace != "" {
 		out := os.Stderr
 		if r.Trace != "-" {
@@ -76,11 +84,25 @@ func (r *runCmd) run() (int, error) {
 			signal.Notify(signals, s)
 		}
 	}
+	// Before the box: with --isolate nothing can be made afterwards.
+	ctl, ctlErr := newControl(args)
+	if ctlErr != nil {
+		config.Log.Info("hati ps will not see this box", "error", ctlErr)
+	}
 	box, err := hati.New(*config)
+	if ctl != nil {
+		defer ctl.close()
+	}
 	if err != nil {
+		if ctl != nil {
+			close(ctl.done)
+		}
 		return statusFailure, err
 	}
 	defer box.Close()
+	if ctl != nil {
+		go ctl.serve(box)
+	}
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	if r.Timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, r.Timeout)
@@ -166,7 +188,14 @@ func (r *runCmd) config() (*hati.Config, error) {
 		return nil, fmt.Errorf("cwd %q: must be an absolute path of the box", r.Cwd)
 	}
 	if r.Isolate {
-		c.Isolation = hati.IsolateProcess
+		c.Isolation = hati.IsolateServers
+	}
+	if r.Names != "" {
+		registry, err := names.Dial(context.Background(), r.Names)
+		if err != nil {
+			return nil, err
+		}
+		c.Names = registry
 	}
 	if r.User != "" {
 		u, err := parseUser(r.User)

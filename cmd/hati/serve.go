@@ -11,7 +11,9 @@ import (
 )
 
 type serveCmd struct {
-	Listen     string   `required:"" placeholder:"PATH" help:"The socket, for --mount lane:PATH:DST. Only you can connect."`
+	Listen     string   `placeholder:"PATH" help:"The socket, for --mount lane:PATH:DST. Only you can connect."`
+	Names      string   `placeholder:"PATH" help:"The socket of a registry (hati names), instead of one of its own."`
+	Name       string   `placeholder:"NAME" help:"The name there, for --mount name:NAME:DST."`
 	ReadOnly   bool     `help:"Refuse changes."`
 	Unconfined bool     `help:"Serve without Landlock and seccomp, where the kernel has none."`
 	Kind       string   `arg:"" help:"host DIR, tmp, or zip FILE."`
@@ -23,7 +25,7 @@ func (s *serveCmd) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	err := hati.Serve(ctx, hati.ServeConfig{
-		Kind: s.Kind, Args: s.Args, Listen: s.Listen, ReadOnly: s.ReadOnly, Unconfined: s.Unconfined,
+		Kind: s.Kind, Args: s.Args, Listen: s.Listen, Names: s.Names, Name: s.Name, ReadOnly: s.ReadOnly, Unconfined: s.Unconfined,
 		Log: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "hati: "+format+"\n", args...) },
 	})
 	if ctx.Err() != nil {
