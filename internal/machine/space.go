@@ -368,6 +368,10 @@ func (t *Thread) DoWithFDs(groups ...WithFD) error {
 // GuestFD is the number that a descriptor of DoWithFDs has in the guest process.
 const GuestFD = 1
 
+// OwnSize is how much of a guest process's address space the machine takes, in
+// bytes.
+const OwnSize = slotsSize + textSize
+
 // IsOwn reports whether an address of a guest process belongs to the machine:
 // the stub or the slots.
 func IsOwn(addr uint64) bool { return addr >= textBase && addr < slotsBase+slotsSize }

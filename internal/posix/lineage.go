@@ -13,7 +13,7 @@ func (k *Kernel) newInit() *Process {
 	p := &Process{k: k, pid: 1, children: map[int]*Process{}, tasks: map[int]*Task{}}
 	p.parent = p
 	p.sig.handlers = &handlers{}
-	p.limits = initialLimits()
+	p.limits = hostLimits()
 	p.exit.done = make(chan struct{})
 	p.newSession()
 	k.processes[1] = p
@@ -49,6 +49,7 @@ func (p *Process) enlist() {
 func (p *Process) execLocked() {
 	p.exit.signal = unix.SIGCHLD
 	p.clocks.borrowed, p.undumpable = false, false
+	p.limitProgram()
 	p.dropTimers()
 }
 

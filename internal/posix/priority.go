@@ -103,7 +103,7 @@ func (t *Task) renice(o *Task, nice int) error {
 	}
 	o.sched.nice = nice
 	if tid, ok := o.hostThread(); ok {
-		_ = unix.Setpriority(unix.PRIO_PROCESS, tid, max(nice, 0))
+		_ = unix.Setpriority(unix.PRIO_PROCESS, tid, max(nice, hostNice()))
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package posix
 
 import (
+	"sync"
 	"syscall"
 
 	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/machine"
 	"golang.org/x/sys/unix"
 )
 
@@ -26,8 +28,8 @@ var limitCalls = calls{
 	unix.SYS_PRLIMIT64: {fn: sysPrlimit},
 }
 
-// initialLimits are the host's, as hati itself runs under them.
-func initialLimits() (l limitTable) {
+// hostLimits are the host's, as hati itself runs under them.
+var hostLimits = sync.OnceValue(func() (l limitTable) {
 	for i := range l {
 		l[i] = abi.Rlimit{Cur: unlimited, Max: unlimited}
 		var h unix.Rlimit
@@ -40,7 +42,7 @@ func initialLimits() (l limitTable) {
 		n.Cur = min(1024, n.Max)
 	}
 	return l
-}
+})
 
 // limit returns the process's soft limit of a resource. Anyone may call it
 // without Kernel.mu.
@@ -132,10 +134,50 @@ func (t *Task) setLimit(p *Process, res int, l *abi.Rlimit) (abi.Rlimit, error) 
 		return old, syscall.EPERM
 	}
 	p.limits[res] = *l
-	if res == unix.RLIMIT_CPU {
+	switch res {
+	case unix.RLIMIT_CPU:
 		p.watchCPULimit()
+	case unix.RLIMIT_AS, unix.RLIMIT_DATA, unix.RLIMIT_MEMLOCK:
+		p.limitHost(res)
 	}
 	return old, nil
+}
+
+// limitHost makes the host apply a limit on memory, which guests map and lock
+// without asking the server. The child of a vfork uses its parent's memory until
+// it executes a program. k.mu is held.
+func (p *Process) limitHost(res int) {
+	t := p.anyTask()
+	if t == nil || p.clocks.borrowed {
+		return
+	}
+	var host unix.Rlimit
+	pid := t.thread.Space().PID()
+	if pid == 0 || unix.Getrlimit(res, &host) != nil {
+		return
+	}
+	cur := p.limits[res].Cur
+	// What is hati's own in there, and the stack, which does not grow.
+	if own := uint64(machine.OwnSize) + t.mem.stackEnd - t.mem.stackStart; res != unix.RLIMIT_MEMLOCK && cur < unlimited-own {
+		cur += own
+	}
+	host.Cur = min(cur, host.Max)
+	if res == unix.RLIMIT_MEMLOCK {
+		host.Cur = min(cur, host.Cur)
+	}
+	if err := unix.Prlimit(pid, res, &host, nil); err != nil {
+		p.k.logf("process %d: limit %d is not applied: %v", p.pid, res, err)
+	}
+}
+
+// limitProgram is limitHost for a new program. k.mu is held.
+func (p *Process) limitProgram() {
+	start := hostLimits()
+	for _, res := range []int{unix.RLIMIT_AS, unix.RLIMIT_DATA, unix.RLIMIT_MEMLOCK} {
+		if p.limits[res].Cur != start[res].Cur {
+			p.limitHost(res)
+		}
+	}
 }
 
 // maxOpenFiles is what /proc/sys/fs/nr_open says.

@@ -2,6 +2,7 @@ package posix
 
 import (
 	"encoding/binary"
+	"sync"
 	"syscall"
 	"time"
 
@@ -57,12 +58,22 @@ func (s taskSched) fork() taskSched {
 	return s
 }
 
+// hostNice is the server's own nice value: guests begin with it, and get no host
+// thread that is scheduled before the server's.
+var hostNice = sync.OnceValue(func() int {
+	n, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - n // as the system call has it
+})
+
 // scheduleHost gives a new host thread what the old one had. k.mu is held.
 func (t *Task) scheduleHost() {
 	if t.sched.affinity != nil {
 		_ = unix.SchedSetaffinity(t.thread.TID(), t.sched.affinity)
 	}
-	if t.sched.nice > 0 {
+	if t.sched.nice > hostNice() {
 		_ = unix.Setpriority(unix.PRIO_PROCESS, t.thread.TID(), t.sched.nice)
 	}
 }

@@ -77,6 +77,7 @@ func (k *Kernel) start(t *Task, s StartSpec) (*Process, error) {
 		return nil, err
 	}
 	t.ctx.task = t
+	t.sched.nice = hostNice()
 	t.thread, t.mem = p.thread, p.mem
 	t.setComm(p.comm)
 	t.proc.host.exe.Store(&p.exe)
