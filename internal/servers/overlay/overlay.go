@@ -61,6 +61,7 @@ const firstIno = 1 << 52
 // FS is an overlay. Its methods may be called concurrently.
 type FS struct {
 	upper vfs.FS
+	lower vfs.FS
 	root  *dir
 	links vfs.Dir // upper directory of copies that have no name, or not all of them
 	last  atomic.Uint64
@@ -105,7 +106,7 @@ func lay(upper, lower vfs.FS) (*FS, error) {
 	if err != nil {
 		return nil, err
 	}
-	fs := &FS{upper: upper, kept: map[*node]struct{}{}}
+	fs := &FS{upper: upper, lower: lower, kept: map[*node]struct{}{}}
 	make := func(name string) (vfs.Dir, error) {
 		n, err := vfs.Make(ctx, top, name, vfs.MakeOptions{Mode: unix.S_IFDIR | 0o700, UID: a.UID, GID: a.GID})
 		if err != nil {
@@ -133,15 +134,24 @@ func lay(upper, lower vfs.FS) (*FS, error) {
 // Root returns the merged root.
 func (fs *FS) Root(context.Context) (vfs.Node, error) { return fs.root, nil }
 
-// Statfs is the upper file system's: there is where there is room.
+// Statfs tells what both file systems hold, and the upper one's room.
 func (fs *FS) Statfs(ctx context.Context) (vfs.Statfs, error) {
 	s, ok := fs.upper.(vfs.Statfser)
 	if !ok {
 		return vfs.Statfs{}, syscall.ENOSYS
 	}
 	st, err := s.Statfs(ctx)
+	if err != nil {
+		return st, err
+	}
 	st.Type = unix.OVERLAYFS_SUPER_MAGIC
-	return st, err
+	if l, ok := fs.lower.(vfs.Statfser); ok && st.BlockSize > 0 {
+		if low, err := l.Statfs(ctx); err == nil && low.Blocks >= low.BlocksFree {
+			used := (low.Blocks - low.BlocksFree) * uint64(low.BlockSize) / uint64(st.BlockSize)
+			st.Blocks += used
+		}
+	}
+	return st, nil
 }
 
 // unique returns a new name in links.
