@@ -76,6 +76,7 @@ func (t *Task) sleepKillable() error {
 
 // rest lets the guest thread sleep, too: its answer will take long.
 func (t *Task) rest() {
+	t.op.waiting.Store(true)
 	if t.thread != nil {
 		t.thread.Rest()
 	}
@@ -215,10 +216,13 @@ func (c *taskContext) Done() <-chan struct{} {
 // end ends the context if the task is dying or has a signal to handle. k.mu is
 // held.
 func (c *taskContext) end(t *Task) {
-	err := t.interruptedLocked()
-	if err == nil {
-		return
+	if err := t.interruptedLocked(); err != nil {
+		c.finish(err)
 	}
+}
+
+// finish ends the context with a cause; a final one replaces an interrupt.
+func (c *taskContext) finish(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err == nil || vfs.Interrupted(c.err) && !vfs.Interrupted(err) {

@@ -71,6 +71,7 @@ type Task struct {
 	actor     guard.Actor // with Config.Guarded: the goroutine can leave guarded servers
 
 	// The system call under way.
+	op       operation
 	nr       uint64
 	args     Args
 	restart  restart

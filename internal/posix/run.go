@@ -25,6 +25,10 @@ func (t *Task) run() {
 	for t.userReturn() {
 		tr := t.enter()
 		t.running.Store(false)
+		if t.op.inHost {
+			t.op.inHost = false
+			t.op.end()
+		}
 		if t.window.held == heldStep && t.stepped(tr) {
 			continue
 		}
@@ -77,6 +81,7 @@ func (t *Task) syscall(arch uint32) {
 		t.thread.SetReturn(abi.Result(0, syscall.ENOSYS))
 		return
 	}
+	t.op.begin(t.nr, &t.args)
 	c := t.k.lookupCall(t.nr)
 	tr := t.k.config.Trace
 	if tr != nil {
@@ -100,6 +105,12 @@ func (t *Task) syscall(arch uint32) {
 		tr.Exit(t, ret, errnoOf(err))
 	}
 	t.setResult(ret, err)
+	if t.hostCall.set && t.hostCall.waits {
+		t.op.waiting.Store(true)
+		t.op.inHost = true // until the guest is back
+	} else {
+		t.op.end()
+	}
 }
 
 // call runs a handler. A panic in it is the server's fault: it costs the guest

@@ -79,9 +79,12 @@ func (t *Task) copyInPath(addr uint64) (string, error) {
 		if string(b[:i]) != t.lastPath {
 			t.lastPath = string(b[:i])
 		}
+		t.op.names(t.lastPath)
 		return t.lastPath, nil
 	}
-	return t.copyInString(addr, 4096, syscall.ENAMETOOLONG)
+	s, err := t.copyInString(addr, 4096, syscall.ENAMETOOLONG)
+	t.op.names(s)
+	return s, err
 }
 
 func (t *Task) copyInUint64(addr uint64) (uint64, error) {
