@@ -92,8 +92,8 @@ func RegisterServer(ctx context.Context, d names.Directory, name string, mode fs
 		return err
 	}
 	defer g.Close()
-	gone := make(<-chan struct{})
-	if c, ok := d.(*names.Conn); ok {
+	var gone <-chan struct{}
+	if c, ok := d.(interface{ Done() <-chan struct{} }); ok {
 		gone = c.Done()
 	}
 	select {

@@ -106,6 +106,18 @@ refused
 	}
 }
 
+// told is a connection that tells when something is registered over it.
+type told struct {
+	*names.Conn
+	done chan struct{}
+}
+
+func (d told) Register(ctx context.Context, name string, s names.Service) (*names.Registration, error) {
+	g, err := d.Conn.Register(ctx, name, s)
+	close(d.done)
+	return g, err
+}
+
 // TestNamedServer: a file server in a registry, found by name.
 func TestNamedServer(t *testing.T) {
 	r := names.New()
@@ -136,18 +148,11 @@ func TestNamedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer files.Close()
+	registered := make(chan struct{})
 	go func() {
-		served <- hati.RegisterServer(ctx, server, "fs.photos", 0, files, remote.ServeOptions{})
+		served <- hati.RegisterServer(ctx, told{server, registered}, "fs.photos", 0, files, remote.ServeOptions{})
 	}()
-	for { // until it is there
-		all, err := client.List(t.Context(), "fs.photos")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(all) == 1 {
-			break
-		}
-	}
+	<-registered
 	box, err := hati.New(hati.Config{Names: client, Mounts: []hati.Mount{hati.NamedServer("fs.photos", "/photos")}})
 	if err != nil {
 		t.Fatal(err)
