@@ -1,7 +1,7 @@
 # make          builds ./hati
 # make test     installs what the tests need (apt, as root) and runs them all
 # make race     the same with the race detector in hati itself
-# make hammer   what takes long: races of cancellation and lanes, Go's own tests
+# make hammer   what takes long: races of cancellation and lanes, Go's and Python's own tests
 # make bench    measures: native, hati, gVisor if there is one
 # make check    vet, format, arm64
 

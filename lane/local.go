@@ -32,6 +32,7 @@ type localHalf struct {
 	opts    ServeOptions
 	recv    []chan struct{}
 	notes   []*Request
+	room    localRoom
 	idle    chan struct{}
 	closing error // no more requests are started: why
 	dead    error // for the caller: why
@@ -49,6 +50,7 @@ type localCall struct {
 	res   result
 	op    uint32
 	note  bool
+	held  int // of localHalf.room
 	start time.Time
 }
 
@@ -97,6 +99,7 @@ func (h *localHalf) died(why error) {
 		close(ch)
 	}
 	h.waiters = nil
+	h.endRoomLocked()
 	// What was withdrawn, and notes, have nobody who waits for them.
 	for _, c := range h.queue {
 		if c.req != nil && (c.note || wordLow(c.state.Load()) == slotWithdrawn) {
@@ -206,6 +209,7 @@ func (h *localHalf) wakeWaiterLocked() {
 
 // releaseLocked frees c, of which both sides have let go.
 func (h *localHalf) releaseLocked(c *localCall) {
+	h.giveRoomLocked(c)
 	h.calls[c.slot] = nil
 	h.freed = append(h.freed, c.slot)
 	h.wakeWaiterLocked()
@@ -292,7 +296,14 @@ func (h *localHalf) serveNotes(handler Handler) {
 func (h *localHalf) serve(r *Request, handler Handler) {
 	err := r.ctx.Err()
 	if err == nil {
+		ended := false
+		defer func() {
+			if !ended { // runtime.Goexit, which takes this goroutine
+				h.complete(r, errGoexit)
+			}
+		}()
 		err = r.run(handler)
+		ended = true
 	}
 	h.complete(r, err)
 }

@@ -83,6 +83,9 @@ func (h *localHalf) prepare(ctx context.Context, c *localCall, req, rep *Message
 	if len(req.Data)+len(req.Bulk)+room+data > h.from.cfg.Arena+slotRoom {
 		err = ErrTooBig
 	}
+	if err == nil {
+		err = h.takeRoom(ctx, c, roomFor(len(req.Data), len(req.Bulk), room, data))
+	}
 	if err != nil {
 		closeObjects(objects)
 		h.mu.Lock()

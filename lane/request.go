@@ -111,6 +111,9 @@ func (r *Request) resultOf(err error, causes *Causes) result {
 	return result{status: statusText, text: err.Error()}
 }
 
+// errGoexit is the outcome of a handler that ended its goroutine.
+var errGoexit error = &DoubtError{errors.New("handler ended its goroutine")}
+
 // run calls h and turns a panic into doubt.
 func (r *Request) run(h Handler) (err error) {
 	defer func() {

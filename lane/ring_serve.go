@@ -151,7 +151,14 @@ func (s *server) serve(r *Request, h Handler, lanes []*ring) (others bool) {
 		err = r.ctx.Err() // cancelled before it was begun
 	}
 	if err == nil {
+		ended := false
+		defer func() {
+			if !ended { // runtime.Goexit, which takes this goroutine
+				s.complete(r, errGoexit)
+			}
+		}()
 		err = r.run(h)
+		ended = true
 	}
 	if lanes != nil {
 		word(s.m, ctlSleep).Store(0)

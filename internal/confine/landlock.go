@@ -43,10 +43,47 @@ func LandlockVersion() int {
 // Files leaves the process no other files to open, make, rename or remove than
 // the rules allow, and no TCP. Memory files, pipes, sockets and the like are not
 // files in this sense. ErrUnsupported without Landlock.
+//
+// Each thread gets a domain of its own, and a thread cannot look into a process
+// that another has started (ptrace, process_vm_readv). Who needs that uses
+// [FilesOfThread] and exec.
 func Files(rules ...Rule) error {
+	set, err := ruleset(rules)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(set)
+	if err := NoNewPrivileges(); err != nil {
+		return fmt.Errorf("confine: %w", err)
+	}
+	if err := everyThread(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(set), 0, 0); err != nil {
+		return fmt.Errorf("confine: landlock: %w", err)
+	}
+	return nil
+}
+
+// FilesOfThread is Files for the calling thread alone, to which the goroutine is
+// locked, and for the program that it becomes by exec.
+func FilesOfThread(rules ...Rule) error {
+	set, err := ruleset(rules)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(set)
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("confine: %w", err)
+	}
+	if _, _, e := unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(set), 0, 0); e != 0 {
+		return fmt.Errorf("confine: landlock: %w", e)
+	}
+	return nil
+}
+
+// ruleset makes a Landlock ruleset, which the caller closes.
+func ruleset(rules []Rule) (int, error) {
 	v := LandlockVersion()
 	if v == 0 {
-		return fmt.Errorf("%w: the host's kernel has no Landlock (Linux 5.13)", ErrUnsupported)
+		return -1, fmt.Errorf("%w: the host's kernel has no Landlock (Linux 5.13)", ErrUnsupported)
 	}
 	handled := Read | Write | Execute | devices
 	attr := unix.LandlockRulesetAttr{}
@@ -65,21 +102,15 @@ func Files(rules ...Rule) error {
 	}
 	set, e := landlockCreate(&attr, 0)
 	if e != 0 {
-		return fmt.Errorf("confine: landlock: %w", e)
+		return -1, fmt.Errorf("confine: landlock: %w", e)
 	}
-	defer unix.Close(set)
 	for _, r := range rules {
 		if err := r.add(set, handled); err != nil {
-			return fmt.Errorf("confine: landlock: %s: %w", r.Path, err)
+			unix.Close(set)
+			return -1, fmt.Errorf("confine: landlock: %s: %w", r.Path, err)
 		}
 	}
-	if err := NoNewPrivileges(); err != nil {
-		return fmt.Errorf("confine: %w", err)
-	}
-	if err := everyThread(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(set), 0, 0); err != nil {
-		return fmt.Errorf("confine: landlock: %w", err)
-	}
-	return nil
+	return set, nil
 }
 
 func (r *Rule) add(set int, handled Access) error {

@@ -42,7 +42,7 @@ func (c *Client) outcome(err error) error {
 		return nil
 	}
 	if e, ok := err.(syscall.Errno); ok {
-		return e
+		return goodErrno(e)
 	}
 	switch {
 	case errors.Is(err, lane.ErrInDoubt):

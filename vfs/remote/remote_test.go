@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,7 +49,6 @@ var kinds = map[string]func(dir string) (vfs.FS, error){
 		return overlay.New(tmp.New(tmp.Options{}), lower, overlay.Options{})
 	},
 	"iofs": func(string) (vfs.FS, error) { return iofs.New(vfstest.Sample()), nil },
-	"test": func(string) (vfs.FS, error) { return newTestFS(), nil },
 }
 
 // A transport gives a client of a new file system of a kind.
@@ -123,6 +123,14 @@ func overProcess(t testing.TB, kind string) *remote.Client {
 type serverProcess struct {
 	path string
 	cmd  *exec.Cmd
+	in   io.Closer
+}
+
+// end kills the process and waits for it.
+func (p *serverProcess) end() {
+	p.cmd.Process.Kill()
+	p.in.Close()
+	p.cmd.Wait()
 }
 
 // process starts a server's process, one for each test and kind.
@@ -132,9 +140,15 @@ func process(t testing.TB, kind string) *serverProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &serverProcess{path: filepath.Join(dir, "s")}
+	return startProcess(t, kind, dir, dir, filepath.Join(dir, "s"))
+}
+
+// startProcess starts a server of the files in dir; scratch is removed with it.
+func startProcess(t testing.TB, kind, scratch, dir, path string) *serverProcess {
+	t.Helper()
+	p := &serverProcess{path: path}
 	p.cmd = exec.Command("/proc/self/exe")
-	p.cmd.Env = append(os.Environ(), "REMOTE_TEST_KIND="+kind, "REMOTE_TEST_DIR="+dir)
+	p.cmd.Env = append(os.Environ(), "REMOTE_TEST_KIND="+kind, "REMOTE_TEST_DIR="+dir, "REMOTE_TEST_SOCKET="+path)
 	p.cmd.Stderr = os.Stderr
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
@@ -144,13 +158,13 @@ func process(t testing.TB, kind string) *serverProcess {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.in = in
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		in.Close()
-		p.cmd.Wait()
-		os.RemoveAll(dir)
+		p.end()
+		os.RemoveAll(scratch)
 	})
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
 		t.Fatalf("server process: %q, %v", line, err)
@@ -160,7 +174,7 @@ func process(t testing.TB, kind string) *serverProcess {
 
 func serveProcess(kind string) error {
 	dir := os.Getenv("REMOTE_TEST_DIR")
-	l, err := lane.Listen(filepath.Join(dir, "s"), 0o600, remote.Config("test"))
+	l, err := remote.Listen(os.Getenv("REMOTE_TEST_SOCKET"), 0o600, lane.Config{})
 	if err != nil {
 		return err
 	}
@@ -169,6 +183,13 @@ func serveProcess(kind string) error {
 		os.Exit(0)
 	}()
 	fmt.Println("ready")
+	if kind == "shared" {
+		files, err := host.New(dir, host.Options{})
+		if err != nil {
+			return err
+		}
+		return remote.ServeListener(ctx, l, sharedFiles{files}, remote.ServeOptions{})
+	}
 	var n atomic.Int64
 	for {
 		end, err := l.Accept(ctx)

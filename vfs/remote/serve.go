@@ -126,11 +126,27 @@ func (c *conn) handler() lane.Handler {
 		}
 		defer c.work.Done()
 		err := h(ctx, r)
-		if err != nil && errors.Is(err, vfs.ErrInDoubt) {
+		if err == nil {
+			return nil
+		}
+		var e syscall.Errno
+		switch {
+		case errors.Is(err, vfs.ErrInDoubt):
 			return fmt.Errorf("%w: %v", lane.ErrInDoubt, err) // of a server behind this one
+		case errors.As(err, &e):
+			return goodErrno(e)
 		}
 		return err
 	}
+}
+
+// goodErrno is EIO for numbers that no caller may get from a server: none, an
+// interruption that nobody sent, the kernel's own.
+func goodErrno(e syscall.Errno) syscall.Errno {
+	if e == 0 || e == syscall.EINTR || e >= 512 {
+		return syscall.EIO
+	}
+	return e
 }
 
 func (c *conn) begin() bool {

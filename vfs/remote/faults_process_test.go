@@ -1,0 +1,111 @@
+package remote_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hati-os/hati/vfs"
+	"github.com/hati-os/hati/vfs/remote"
+	"golang.org/x/sys/unix"
+)
+
+// outsideSite is a server in a process of its own, which is stopped now and then,
+// or killed and started again. Its files are the host's, so they outlive it.
+type outsideSite struct {
+	t     *testing.T
+	dir   string
+	kills bool
+
+	mu sync.Mutex
+	p  *serverProcess
+}
+
+func newOutsideSite(t *testing.T, kills bool) *outsideSite {
+	s := &outsideSite{t: t, dir: t.TempDir(), kills: kills}
+	s.p = processAt(t, "shared", s.dir)
+	return s
+}
+
+func (s *outsideSite) dial() (*remote.Client, error) {
+	s.mu.Lock()
+	path := s.p.path
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	return remote.Dial(ctx, path)
+}
+
+func (s *outsideSite) trouble(stop <-chan struct{}) {
+	for {
+		for range 1 + rand.IntN(3000) {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.Gosched()
+			}
+		}
+		s.mu.Lock()
+		p := s.p
+		s.mu.Unlock()
+		if !s.kills {
+			p.cmd.Process.Signal(syscall.SIGSTOP)
+			for range rand.IntN(3000) {
+				runtime.Gosched()
+			}
+			p.cmd.Process.Signal(syscall.SIGCONT)
+			continue
+		}
+		p.end()
+		next := processAt(s.t, "shared", s.dir)
+		s.mu.Lock()
+		s.p = next
+		s.mu.Unlock()
+	}
+}
+
+func (s *outsideSite) census(*testing.T) {}
+
+// sharedFiles serves one directory to all clients, and makes what they look for.
+type sharedFiles struct {
+	vfs.FS
+}
+
+func (f sharedFiles) Root(ctx context.Context) (vfs.Node, error) {
+	n, err := f.FS.Root(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return making{n.(vfs.Dir)}, nil
+}
+
+type making struct{ vfs.Dir }
+
+func (d making) Lookup(ctx context.Context, name string) (vfs.Node, error) {
+	for {
+		n, err := d.Dir.Lookup(ctx, name)
+		if err != syscall.ENOENT {
+			return n, err
+		}
+		n, err = vfs.Make(ctx, d.Dir, name, vfs.MakeOptions{Mode: unix.S_IFREG | 0o600})
+		if err != syscall.EEXIST {
+			return n, err
+		}
+	}
+}
+
+func processAt(t testing.TB, kind, dir string) *serverProcess {
+	t.Helper()
+	sub, err := os.MkdirTemp("", "remote")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startProcess(t, kind, sub, dir, filepath.Join(sub, "s"))
+}

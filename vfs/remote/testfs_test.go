@@ -1,8 +1,0 @@
-package remote_test
-
-import (
-	"github.com/hati-os/hati/internal/servers/tmp"
-	"github.com/hati-os/hati/vfs"
-)
-
-func newTestFS() vfs.FS { return tmp.New(tmp.Options{}) }
