@@ -14,6 +14,14 @@
 // By default a box shows the host's files, read-only, except for the places
 // where users keep secrets; what is written goes to memory and is gone with the
 // box. /proc, /dev and /tmp are the box's own, and there is no network.
+//
+// # Processors
+//
+// A goroutine waits in the host kernel for each guest thread that computes, and
+// keeps one of Go's processors until the scheduler takes it away, up to ten
+// milliseconds later. A program whose boxes compute on as many threads as
+// runtime.GOMAXPROCS should raise that: the command sets four times the host's
+// processors.
 package hati
 
 import (
@@ -26,6 +34,7 @@ import (
 
 	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/internal/posix"
+	"github.com/hati-os/hati/internal/servers/dev"
 	"github.com/hati-os/hati/names"
 	"github.com/hati-os/hati/vfs"
 )
@@ -83,6 +92,7 @@ type Box struct {
 	kernel  *posix.Kernel
 	user    *User
 	servers []func() error // Close of what New made
+	devices *dev.FS
 
 	names     names.Directory
 	isolation Isolation
