@@ -21,6 +21,7 @@ type Memory struct {
 	size   int
 	rights Rights
 	sealed bool
+	alone  bool // only m can be written, by the seal F_SEAL_FUTURE_WRITE
 	m      []byte
 }
 
@@ -162,7 +163,33 @@ func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
 	if m.rights&RightWrite == 0 {
 		return 0, ErrRights
 	}
+	if m.alone && m.m != nil {
+		if off < 0 || off > int64(m.size-len(p)) {
+			return 0, unix.EINVAL
+		}
+		return copy(m.m[off:], p), nil
+	}
 	return unix.Pwrite(m.fd, p, off)
+}
+
+// SealOthers maps the object and takes the right to write from everybody else, for good: who gets it from now on, by
+// whatever way and as whichever user, can only read it, as can this end once its mapping has ended. Others must not
+// have mapped it writable before. It needs Linux 5.1.
+func (m *Memory) SealOthers() ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rights&RightWrite == 0 {
+		return nil, ErrRights
+	}
+	b, err := m.mapLocked()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := unix.FcntlInt(uintptr(m.fd), unix.F_ADD_SEALS, unix.F_SEAL_FUTURE_WRITE|unix.F_SEAL_SEAL); err != nil {
+		return nil, fmt.Errorf("lane: seal: %w", err)
+	}
+	m.alone = true
+	return b, nil
 }
 
 // Seal ends all change, for every holder: EBUSY while somebody has it mapped
@@ -172,6 +199,9 @@ func (m *Memory) Seal() error {
 	defer m.mu.Unlock()
 	if m.rights&RightWrite == 0 {
 		return ErrRights
+	}
+	if m.alone {
+		return fmt.Errorf("lane: seal: %w", unix.EPERM) // no more seals; giving up the mapping ends all change, too
 	}
 	m.unmapLocked()
 	if _, err := unix.FcntlInt(uintptr(m.fd), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SEAL); err != nil {
@@ -185,7 +215,7 @@ func (m *Memory) Seal() error {
 // Reduce takes away all rights that are not in keep. Without RightWrite the
 // descriptor is opened anew for reading only, so whoever receives it cannot map
 // it writable (unless it runs as the same user, unconfined, with a /proc: then
-// only Seal protects).
+// only Seal and SealOthers protect).
 func (m *Memory) Reduce(keep Rights) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -211,7 +241,11 @@ func (m *Memory) Dup() (*Memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lane: dup: %w", err)
 	}
-	return &Memory{fd: fd, size: m.size, rights: m.rights, sealed: m.sealed}, nil
+	rights := m.rights
+	if m.alone {
+		rights &^= RightWrite
+	}
+	return &Memory{fd: fd, size: m.size, rights: rights, sealed: m.sealed}, nil
 }
 
 // Close implements Object. It ends the mapping.
@@ -230,6 +264,9 @@ func (m *Memory) unmapLocked() {
 	if m.m != nil {
 		unix.Munmap(m.m)
 		m.m = nil
+	}
+	if m.alone {
+		m.rights &^= RightWrite
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -331,5 +332,80 @@ func TestMemoryRightsAreTheKernels(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 		got.Close()
+	}
+}
+
+// What only its maker may write cannot be written by a receiver, not even by one who opens it anew.
+func TestMemoryThatOthersCannotWrite(t *testing.T) {
+	c, s, err := lane.PairShared(lane.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	took := make(chan *lane.Memory, 1)
+	s.Handle(func(ctx context.Context, r *lane.Request) error {
+		took <- r.Objects[0].(*lane.Memory)
+		r.Objects[0] = nil
+		return nil
+	}, lane.ServeOptions{})
+	m, err := lane.NewMemory(4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	mine, err := m.SealOthers()
+	if errors.Is(err, unix.EINVAL) {
+		t.Skip("before Linux 5.1")
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	d, err := m.Dup()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Call(within(t), &lane.Message{Objects: []lane.Object{d}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	got := <-took
+	defer got.Close()
+	if got.Rights()&lane.RightWrite != 0 {
+		t.Errorf("rights %v", got.Rights())
+	}
+	theirs, err := got.Map()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine[0] = 'a'
+	if _, err := m.WriteAt([]byte("b"), 1); err != nil || string(theirs[:2]) != "ab" {
+		t.Errorf("the maker's writing: %v, %q", err, theirs[:2])
+	}
+	if _, err := m.WriteAt([]byte("b"), 4096); err != unix.EINVAL {
+		t.Errorf("writing behind the end: %v", err)
+	}
+	// The receiver finds the object among the process's descriptors.
+	tried := 0
+	for fd := range 1000 {
+		name := fmt.Sprintf("/proc/self/fd/%d", fd)
+		if to, err := os.Readlink(name); err != nil || !strings.Contains(to, "lane-memory") {
+			continue
+		}
+		again, err := unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
+		}
+		tried++
+		if _, err := unix.Pwrite(again, []byte("evil"), 0); err != unix.EPERM {
+			t.Errorf("pwrite: %v", err)
+		}
+		if b, err := unix.Mmap(again, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != unix.EPERM {
+			t.Errorf("mmap: %v, %v", b != nil, err)
+		}
+		unix.Close(again)
+	}
+	if tried == 0 || string(theirs[:2]) != "ab" {
+		t.Errorf("%d tries, the content is %q", tried, theirs[:2])
+	}
+	if err := m.Seal(); !errors.Is(err, unix.EPERM) {
+		t.Errorf("seal: %v", err)
 	}
 }
