@@ -137,6 +137,9 @@ func (c *Cmd) start() (*posix.Process, error) {
 	}
 	spec := posix.StartSpec{Argv: c.Args, Env: c.Env, Dir: c.Dir}
 	for _, f := range files {
+		if tty, ok := f.(*hostio.Console); ok && !tty.IsMaster() {
+			c.box.devices.SetConsole(tty.Node())
+		}
 		spec.Files = append(spec.Files, posix.StartFile{File: f, Flags: f.Flags()})
 	}
 	if spec.Env == nil {

@@ -140,7 +140,7 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 	pc.Guarded = c.RootFS != nil
 	pc.Terminals = &posix.Terminals{}
 	devices := dev.New(dev.Options{TTY: posix.TTYDevice, FUSE: dev.DeviceFunc(fuse.OpenDevice), Job: pc.Terminals, Owner: pc.Terminals.Owner})
-	pc.Devices = devices.Registry()
+	b.devices, pc.Devices = devices, devices.Registry()
 	pc.Mounts = []posix.MountSpec{
 		{Path: "/tmp", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
 		{Path: "/dev", FS: devices, Source: "devtmpfs", Type: "devtmpfs"},

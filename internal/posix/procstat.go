@@ -109,7 +109,9 @@ func (p *Process) lineage() (ppid, pgrp, sid int, tty int64, foreground int) {
 		pgrp, sid = p.group.id, p.group.session.id
 		if l := p.group.session.tty; l != nil {
 			foreground = l.Foreground()
-			tty = int64(unix.Mkdev(136, 0))
+			if n, ok := l.(interface{ Number() uint64 }); ok {
+				tty = int64(n.Number())
+			}
 		}
 	}
 	return

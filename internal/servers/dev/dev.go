@@ -113,6 +113,14 @@ func (fs *FS) Pts() *Pts { return fs.pts }
 // Registry returns the drivers that device nodes are opened with.
 func (fs *FS) Registry() *Registry { return fs.registry }
 
+// SetConsole makes a terminal from elsewhere /dev/console, so that it has a name
+// here, whatever its own is. The last one is it.
+func (fs *FS) SetConsole(n vfs.Node) {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.root.put("console", n)
+}
+
 // Statfs answers as devtmpfs, which is a tmpfs (man 2 statfs).
 func (fs *FS) Statfs(context.Context) (vfs.Statfs, error) {
 	return vfs.Statfs{

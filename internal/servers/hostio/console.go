@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hati-os/hati/cancel"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -55,6 +56,13 @@ func newTerminal(n *node, fd int) *terminal {
 	return t
 }
 
+// Number is the terminal's device number on the host.
+func (t *terminal) Number() uint64 {
+	t.n.mu.Lock()
+	defer t.n.mu.Unlock()
+	return t.n.last.Rdev
+}
+
 func (t *terminal) Session() int           { return int(t.session.Load()) }
 func (t *terminal) SetSession(sid int)     { t.session.Store(int64(sid)) }
 func (t *terminal) Foreground() int        { return int(t.foreground.Load()) }
@@ -101,27 +109,12 @@ func (t *terminal) restore(fd int) {
 }
 
 // drain waits until the terminal has sent what was written. Pseudo-terminals
-// and virtual consoles have always done so; a slow line may take its time, and a
-// caller who gives up leaves the wait to end with the line.
+// and virtual consoles have always done so; a slow line may take its time.
 func (c *Console) drain(ctx context.Context) error {
 	queued, err := unix.IoctlGetInt(c.fd, unix.TIOCOUTQ)
 	if err != nil || queued == 0 {
 		return nil
 	}
-	fd, err := dup(c.fd)
-	if err != nil {
-		return err
-	}
-	done := make(chan error, 1)
-	go func() {
-		defer unix.Close(fd)
-		_, err := retry(func() (int, error) { return 0, ioctlValue(fd, unix.TCSBRK, 1) })
-		done <- err
-	}()
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	_, err = cancel.IoctlInt(ctx, c.fd, unix.TCSBRK, 1)
+	return err
 }

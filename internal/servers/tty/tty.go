@@ -137,6 +137,9 @@ func (p *PTY) Session() int { return int(p.session.Load()) }
 // SetSession sets it.
 func (p *PTY) SetSession(sid int) { p.session.Store(int64(sid)) }
 
+// Number is the slave's device number.
+func (p *PTY) Number() uint64 { return p.opts.Rdev }
+
 // Foreground is the foreground process group, 0 for none.
 func (p *PTY) Foreground() int { return int(p.foreground.Load()) }
 
