@@ -44,6 +44,9 @@ type Options struct {
 
 // New starts a machine: one pristine host process from which all others come.
 func New(o Options) (*Machine, error) {
+	if err := addressSpace(); err != nil {
+		return nil, err
+	}
 	st, err := findStub()
 	if err != nil {
 		return nil, err
@@ -82,6 +85,18 @@ func New(o Options) (*Machine, error) {
 	}
 	m.zygote = t
 	return m, nil
+}
+
+// addressSpace checks that this process may map the slots of some guests. The Go
+// runtime would end the program at the first thread that it cannot start.
+func addressSpace() error {
+	const least = 4 << 30
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_AS, &r) == nil && r.Cur < least {
+		return fmt.Errorf("machine: the limit of the address space (ulimit -v) is %d MiB, and %d MiB are needed, %d MiB for each guest process: %w",
+			r.Cur>>20, least>>20, slotsSize>>20, unix.ENOMEM)
+	}
+	return nil
 }
 
 // start runs the first process, from a thread that lives as long as the
