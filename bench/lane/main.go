@@ -27,6 +27,7 @@ var (
 	duration = flag.Duration("time", 200*time.Millisecond, "how long each figure is measured")
 	rounds   = flag.Int("rounds", 1, "how often; the best is kept, for machines that have other work")
 	svgPath  = flag.String("svg", "", "where to draw the picture")
+	part     = flag.String("part", "", "\"sizes\" or \"clients\": one half only")
 	only     = flag.String("only", "", "one way only")
 )
 
@@ -59,7 +60,7 @@ func run() error {
 	fmt.Printf("%d processors, %s, load %s\n", runtime.NumCPU(), runtime.Version(), load())
 	var two []figure
 	for _, cores := range []int{2, 1} {
-		if cores > runtime.NumCPU() {
+		if cores > runtime.NumCPU() || *part == "clients" {
 			continue
 		}
 		var list []figure
@@ -73,6 +74,14 @@ func run() error {
 		if cores == 2 {
 			two = list
 		}
+	}
+	if *svgPath != "" && two != nil {
+		if err := os.WriteFile(*svgPath, draw(two), 0o644); err != nil {
+			return err
+		}
+	}
+	if *part == "sizes" {
+		return nil
 	}
 	clients := []int{1, 10, 100, 1000}
 	var many, asleep []figure
@@ -92,9 +101,6 @@ func run() error {
 	fmt.Printf("\n## Two processors, one request per millisecond, the server asleep: median µs (processor µs)\n\n")
 	table(asleep, []int{64, 4 << 10}, func(f figure) int { return f.size }, sizeName)
 	fmt.Printf("\nload at the end %s\n", load())
-	if *svgPath != "" {
-		return os.WriteFile(*svgPath, draw(two), 0o644)
-	}
 	return nil
 }
 
