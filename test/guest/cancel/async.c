@@ -1,5 +1,5 @@
 // How long a thread that computes lives on when it is cancelled asynchronously:
-// the median and the 99th of 100, in microseconds. It has made no call that can
+// the median and the longest of 40, in microseconds. It has made no call that can
 // wait, or its last one was such, and then computes in a deeper function.
 #include "../signals/check.h"
 
@@ -24,7 +24,7 @@ static int longer(const void *a, const void *b) {
 }
 
 int main(void) {
-	enum { N = 100 };
+	enum { N = 40 };
 	int zero = open("/dev/zero", O_RDONLY);
 	double t[N];
 	for (int k = 0; k < 2; k++) {
@@ -40,7 +40,7 @@ int main(void) {
 			t[i] = (now() - from) * 1e6;
 		}
 		qsort(t, N, sizeof *t, longer);
-		say("%.0f %.0f\n", t[N / 2], t[N * 99 / 100]);
+		say("%.0f %.0f\n", t[N / 2], t[N - 1]);
 	}
 	return 0;
 }

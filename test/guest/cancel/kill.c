@@ -109,6 +109,8 @@ int main(int argc, char **argv) {
 	for (struct point *p = points; p < points + POINTS; p++) {
 		if (p->call == do_system)
 			continue; // its shell outlives it
+		if (p->instant)
+			continue;
 		if (p->prepare == new_third)
 			continue; // below, with threads
 		one(p);

@@ -1,9 +1,9 @@
 // pthread_cancel at every cancellation point: before it, during it, with what it
-// waits for already there, while disabled, and after it.
+// waits for already there, while disabled, after it, and asynchronously.
 #include "points.h"
 
-enum { BEFORE, WITH, DURING, DISABLED, AFTER, MODES };
-static const char *modes[] = {"before", "with", "during", "disabled", "after"};
+enum { BEFORE, WITH, DURING, DISABLED, AFTER, ASYNCHRONOUS, MODES };
+static const char *modes[] = {"before", "with", "during", "disabled", "after", "asynchronous"};
 
 static struct point *point;
 static int mode;
@@ -20,6 +20,8 @@ static void *body(void *x) {
 	pthread_cleanup_push(note, "first");
 	pthread_cleanup_push(note, "second");
 	pthread_cleanup_push(note, "third");
+	if (mode == ASYNCHRONOUS)
+		pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, 0);
 	if (mode == DISABLED)
 		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, 0);
 	if (mode == BEFORE || mode == WITH || mode == DISABLED && point->instant)
@@ -49,7 +51,7 @@ int main(void) {
 		for (mode = 0; mode < MODES; mode++) {
 			void *end = 0;
 			int there = mode == WITH || mode == AFTER;
-			if (point->instant && mode == DURING)
+			if (point->instant && (mode == DURING || mode == ASYNCHRONOUS))
 				continue;
 			if (there && !point->instant && (point->release == 0 || point->release == usr1 || point->release == usr2))
 				continue;
@@ -63,7 +65,7 @@ int main(void) {
 				while (third_tid == 0 || state(getpid(), third_tid) != '?')
 					sched_yield();
 			pthread_create(&waiter, 0, body, 0);
-			if (mode == DURING || mode == DISABLED && !point->instant) {
+			if (mode == DURING || mode == ASYNCHRONOUS || mode == DISABLED && !point->instant) {
 				settle();
 				pthread_cancel(waiter);
 			}
