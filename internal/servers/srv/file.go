@@ -10,6 +10,7 @@ import (
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/names"
 	"github.com/hati-os/hati/vfs"
+	"github.com/hati-os/hati/vfs/remote"
 )
 
 // file is an open service. Reads and writes never wait: what is written goes into
@@ -54,8 +55,7 @@ func newFile(n *node, q names.Request, o names.Opened) (*file, error) {
 }
 
 func (f *file) converse(l *lane.Lane, received, sent uint64) (*names.Conversation, error) {
-	l.SetCauses(causes)
-	l.SetFinal(vfs.Final)
+	l.Settle(remote.Config("")) // a lane's calls end as the contract has it
 	return names.Converse(l, names.ConversationOptions{Received: received, Sent: sent, Notify: f.arrived})
 }
 

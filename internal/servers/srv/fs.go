@@ -1,7 +1,7 @@
 // Package srv serves /srv: the services of a registry (package names) as files.
 // Opening one begins a conversation; each write sends a message and each read
-// takes one, as a SOCK_SEQPACKET socket does. It imports names, lane, vfs and
-// x/sys.
+// takes one, as a SOCK_SEQPACKET socket does. It imports names, lane, vfs,
+// vfs/remote and x/sys.
 //
 // Lock order: FS.mu and file.mu are leaves but for the vfs.Queue's and the
 // conversation's.
@@ -13,7 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/names"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
@@ -169,12 +168,6 @@ func (n *node) Stat(ctx context.Context) (vfs.Attr, error) {
 		return a, context.Cause(ctx)
 	}
 	return a, nil
-}
-
-// causes are the lane's names for why a call ends.
-var causes = lane.Causes{
-	Interrupted: vfs.ErrInterrupted, Killed: vfs.ErrKilled, Deadline: vfs.ErrDeadline,
-	CallerDied: vfs.ErrCallerDied, Shutdown: vfs.ErrShutdown,
 }
 
 // Open implements vfs.Opener: it begins a conversation, for which the server may
