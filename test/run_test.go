@@ -144,3 +144,10 @@ func TestNoNetworkAndNoHostDevices(t *testing.T) {
 		t.Error(r)
 	}
 }
+
+func TestTraceOfKilledCall(t *testing.T) {
+	r := under(t, "/", "", []string{"--trace", "-"}, "sh", "-c", `mkfifo /tmp/f; cat /tmp/f & exec 3>/tmp/f; kill -9 $!; wait $!; echo $?`)
+	if strings.Contains(r.out+r.err, "EIO") || !strings.Contains(r.out+r.err, "= ?\n") || !strings.Contains(r.out, "137\n") {
+		t.Error(r)
+	}
+}

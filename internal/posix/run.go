@@ -101,8 +101,11 @@ func (t *Task) syscall(arch uint32) {
 			h.set = false
 			ret, err = t.thread.Do1(h.nr, h.args[:]...)
 		}
-		t.inCall = false
-		tr.Exit(t, ret, errnoOf(err))
+		// A call that its thread's end has ended never returns: see Gone.
+		if !errors.Is(err, vfs.ErrKilled) && !errors.Is(err, vfs.ErrShutdown) {
+			t.inCall = false
+			tr.Exit(t, ret, errnoOf(err))
+		}
 	}
 	t.setResult(ret, err)
 	if t.hostCall.set && t.hostCall.waits {
