@@ -23,8 +23,10 @@ type Config struct {
 	// up to pages; 16 MiB when 0.
 	Arena int
 	// Grace is how long a server may take to acknowledge a cancel before the call
-	// returns in doubt; 1 s when 0. A kill never waits.
-	Grace time.Duration
+	// returns in doubt; 1 s when 0. A kill never waits; with Impatient, neither does
+	// any other cause than an interrupt.
+	Grace     time.Duration
+	Impatient bool
 	// Causes are the errors for the causes at this end.
 	Causes Causes
 	// Final returns a channel that closes when a call with ctx is to end for good
@@ -64,6 +66,11 @@ func (c *Config) step(name string) {
 	if c.steps != nil {
 		c.steps(name)
 	}
+}
+
+// patient reports whether a cancel of that code waits for its acknowledgement.
+func (c *Config) patient(code uint8) bool {
+	return code == codeInterrupted || code != codeKilled && !c.Impatient
 }
 
 // final returns what ends a call for good that was interrupted, and why.

@@ -93,6 +93,12 @@ func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
 // SetFinal changes Config.Final likewise.
 func (l *Lane) SetFinal(f func(context.Context) <-chan struct{}) { l.cfg.Final = f }
 
+// Settle changes how this end's calls end likewise: Causes, Final and Impatient
+// become those of cfg.
+func (l *Lane) Settle(cfg Config) {
+	l.cfg.Causes, l.cfg.Final, l.cfg.Impatient = cfg.Causes, cfg.Final, cfg.Impatient
+}
+
 // SetProtocol changes Config.Name, Protocol, Version and Oldest likewise, to what
 // the two sides have agreed on by other means.
 func (l *Lane) SetProtocol(name, protocol string, version uint32) {
@@ -101,7 +107,8 @@ func (l *Lane) SetProtocol(name, protocol string, version uint32) {
 
 // inherit gives a received lane the settings of the one that it came over.
 func (l *Lane) inherit(from *Config) {
-	l.cfg.Grace, l.cfg.Causes, l.cfg.Final, l.cfg.steps = from.Grace, from.Causes, from.Final, from.steps
+	l.cfg.Grace, l.cfg.Causes, l.cfg.steps = from.Grace, from.Causes, from.steps
+	l.cfg.Final, l.cfg.Impatient = from.Final, from.Impatient
 	l.cfg.Protocol, l.cfg.Version, l.cfg.Oldest = from.Protocol, from.Version, from.Oldest
 }
 

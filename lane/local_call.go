@@ -255,7 +255,7 @@ func (h *localHalf) cancel(ctx context.Context, c *localCall, rep *Message) erro
 		return cause
 	}
 	h.tell(c, code)
-	if code != codeKilled {
+	if h.from.cfg.patient(code) {
 		timer := time.NewTimer(h.from.cfg.Grace)
 		defer timer.Stop()
 		final, why := h.from.cfg.final(ctx)

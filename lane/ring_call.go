@@ -255,7 +255,7 @@ func (c *caller) cancel(ctx context.Context, i int, rep *Message) error {
 		return cause
 	}
 	c.tell(i, code)
-	if code != codeKilled {
+	if c.r.lane.cfg.patient(code) {
 		timer := time.NewTimer(c.r.lane.cfg.Grace)
 		defer timer.Stop()
 		final, why := c.r.lane.cfg.final(ctx)

@@ -29,8 +29,7 @@ type Client struct {
 // New makes a file system of a lane's end, whose other end [Serve] answers. It
 // asks for the root; ctx may end that.
 func New(ctx context.Context, end *lane.Lane) (*Client, error) {
-	end.SetCauses(Config("").Causes)
-	end.SetFinal(vfs.Final)
+	end.Settle(Config(""))
 	c := &Client{lane: end, call: wire.Client{Lane: end}}
 	c.nodes.client, c.settle.client = c, c
 	c.nodes.byID, c.files.byID = map[uint64]*known{}, map[uint64]*pollFile{}
@@ -105,6 +104,9 @@ func (f plainFS) Root(ctx context.Context) (vfs.Node, error) {
 	}
 	return f.c.root, nil
 }
+
+// Unmount ends the lane: nothing of the file system is in use any more.
+func (f plainFS) Unmount(bool) { f.c.Close() }
 
 type statFS struct{ plainFS }
 

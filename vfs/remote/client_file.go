@@ -97,6 +97,37 @@ func (f *file) Flush(ctx context.Context) error {
 	return f.c.outcome(f.c.call.Flush(ctx, &wire.FileRequest{File: f.id}, new(wire.Empty), nil))
 }
 
+// GetLock and SetLock are ENOSYS for a file whose server keeps no locks by it.
+func (f *file) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
+	if f.bits&wire.FileLocker == 0 {
+		return f.nodeLock().GetLock(ctx, l)
+	}
+	return f.c.getLock(ctx, 0, f.id, &l)
+}
+
+// SetLock: see GetLock.
+func (f *file) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
+	if f.bits&wire.FileLocker == 0 {
+		return f.nodeLock().SetLock(ctx, l, wait)
+	}
+	return f.c.setLock(ctx, 0, f.id, &l, wait)
+}
+
+// nodeLock is the file's node, if that has locks.
+func (f *file) nodeLock() vfs.Locker {
+	if k, ok := f.node.(vfs.Locker); ok {
+		return k
+	}
+	return noLocks{}
+}
+
+type noLocks struct{}
+
+func (noLocks) GetLock(context.Context, vfs.Lock) (vfs.Lock, error) {
+	return vfs.Lock{}, syscall.ENOSYS
+}
+func (noLocks) SetLock(context.Context, vfs.Lock, bool) error { return syscall.ENOSYS }
+
 // Ioctl asks the server, which may read and write arg meanwhile.
 func (f *file) Ioctl(ctx context.Context, cmd uint32, arg vfs.IoctlArg) (uintptr, error) {
 	if f.bits&wire.FileIoctler == 0 {
@@ -130,6 +161,9 @@ func (f *dirFile) ReadDir(ctx context.Context, cookie uint64, limit int) ([]vfs.
 	}
 	return list, nil
 }
+
+// Message reports whether each transfer moves one message.
+func (f *dataFile) Message() bool { return f.bits&wire.FileMessage != 0 }
 
 // IsStream reports whether the file has no offsets.
 func (f *dataFile) IsStream() bool { return f.bits&wire.FileStream != 0 }

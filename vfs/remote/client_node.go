@@ -212,23 +212,32 @@ func (n *node) open(ctx context.Context, flags int) (vfs.File, error) {
 // locker is a node whose server keeps its locks.
 type locker struct{ n *node }
 
-func lockRequest(n *node, l *vfs.Lock, wait bool) *wire.LockRequest {
-	return &wire.LockRequest{Node: n.id, Type: l.Type, Flock: l.Flock, Wait: wait, Owner: l.Owner, PID: l.PID,
-		Start: l.Start, End: l.End}
-}
-
 // GetLock tells of the lock in the way of l.
 func (k locker) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
-	var rep wire.LockReply
-	err := k.n.c.call.GetLock(ctx, lockRequest(k.n, &l, false), &rep, nil)
-	if err == nil && rep.Type != unix.F_UNLCK && (rep.Start < 0 || rep.End < rep.Start) {
-		return vfs.Lock{}, k.n.c.broken("a lock from %d to %d", rep.Start, rep.End)
-	}
-	return vfs.Lock{Type: rep.Type, Flock: rep.Flock, Owner: rep.Owner, PID: rep.PID, Start: rep.Start, End: rep.End},
-		k.n.c.outcome(err)
+	return k.n.c.getLock(ctx, k.n.id, 0, &l)
 }
 
 // SetLock sets or removes a lock, and waits for it.
 func (k locker) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
-	return k.n.c.outcome(k.n.c.call.SetLock(ctx, lockRequest(k.n, &l, wait), new(wire.Empty), nil))
+	return k.n.c.setLock(ctx, k.n.id, 0, &l, wait)
+}
+
+func lockRequest(node, file uint64, l *vfs.Lock, wait bool) *wire.LockRequest {
+	return &wire.LockRequest{Node: node, File: file, Type: l.Type, Flock: l.Flock, Wait: wait, Owner: l.Owner,
+		PID: l.PID, Start: l.Start, End: l.End}
+}
+
+func (c *Client) getLock(ctx context.Context, node, file uint64, l *vfs.Lock) (vfs.Lock, error) {
+	var rep wire.LockReply
+	if err := c.call.GetLock(ctx, lockRequest(node, file, l, false), &rep, nil); err != nil {
+		return vfs.Lock{}, c.outcome(err)
+	}
+	if rep.Type != unix.F_UNLCK && (rep.Start < 0 || rep.End < rep.Start) {
+		return vfs.Lock{}, c.broken("a lock from %d to %d", rep.Start, rep.End)
+	}
+	return vfs.Lock{Type: rep.Type, Flock: rep.Flock, Owner: rep.Owner, PID: rep.PID, Start: rep.Start, End: rep.End}, nil
+}
+
+func (c *Client) setLock(ctx context.Context, node, file uint64, l *vfs.Lock, wait bool) error {
+	return c.outcome(c.call.SetLock(ctx, lockRequest(node, file, l, wait), new(wire.Empty), nil))
 }

@@ -23,7 +23,7 @@ func Config(name string) lane.Config {
 			Interrupted: vfs.ErrInterrupted, Killed: vfs.ErrKilled, Deadline: vfs.ErrDeadline,
 			CallerDied: vfs.ErrCallerDied, Shutdown: vfs.ErrShutdown,
 		},
-		Final:    vfs.Final,
+		Final: vfs.Final, Impatient: true,
 		Protocol: wire.ProtocolName, Version: wire.ProtocolVersion, Oldest: wire.ProtocolOldest,
 		Name: name,
 	}

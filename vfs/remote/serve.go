@@ -167,7 +167,7 @@ func (c *conn) finish() {
 	c.ending.Unlock()
 	c.files.end()
 	c.work.Wait()
-	c.locks.end(c)
+	c.locks.release(c)
 	c.nodes.clear(0)
 }
 
@@ -261,6 +261,8 @@ func fileBits(f vfs.File) (bits uint32) {
 	_, mapper := f.(vfs.Mapper)
 	_, flusher := f.(vfs.Flusher)
 	_, ioctl := f.(vfs.Ioctler)
+	_, locker := f.(vfs.Locker)
+	m, message := f.(vfs.Messenger)
 	set(dir, wire.FileDir)
 	set(vfs.IsStream(f), wire.FileStream)
 	set(keeper, wire.FileKeeper)
@@ -268,5 +270,7 @@ func fileBits(f vfs.File) (bits uint32) {
 	set(mapper, wire.FileMapper)
 	set(flusher, wire.FileFlusher)
 	set(ioctl, wire.FileIoctler)
+	set(locker, wire.FileLocker)
+	set(message && m.Message(), wire.FileMessage)
 	return bits
 }

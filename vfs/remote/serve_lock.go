@@ -20,67 +20,140 @@ const firstOwner = 1 << 62
 
 // ownerTable is which locks a client may hold.
 type ownerTable struct {
-	mu     sync.Mutex // a leaf
+	mu     sync.Mutex // a leaf; guards the owners, too
 	owners map[uint64]*owner
-}
-
-// lockKinds are the kinds of locks that an owner may hold of a node.
-type lockKinds uint8
-
-const (
-	rangeLocks lockKinds = 1 << iota
-	flockLock
-)
-
-func kindOf(l *vfs.Lock) lockKinds {
-	if l.Flock {
-		return flockLock
-	}
-	return rangeLocks
 }
 
 type owner struct {
 	id    uint64
 	users int // requests under way
-	nodes map[vfs.Node]lockKinds
+	locks map[lockKey]*ownerLocks
 }
 
-// use returns the owner that a client's number stands for.
-func (t *ownerTable) use(number uint64) *owner {
+// lockKey is where the locks of an owner are one thing: what one call sets,
+// another changes.
+type lockKey struct {
+	k     vfs.Locker
+	flock bool
+}
+
+// ownerLocks is what an owner has done there.
+type ownerLocks struct {
+	users  int
+	seq    int
+	log    []loggedLock // in order; of two for one range the later
+	undone int          // how often a late lock was taken back
+}
+
+type loggedLock struct {
+	seq int
+	l   vfs.Lock
+}
+
+// note remembers what was done last to each range.
+func (o *ownerLocks) note(l vfs.Lock) {
+	o.seq++
+	kept := o.log[:0]
+	for _, old := range o.log {
+		if old.l.Start < l.Start || old.l.End > l.End {
+			kept = append(kept, old)
+		}
+	}
+	o.log = append(kept, loggedLock{o.seq, l})
+}
+
+// since returns what was done after seq.
+func (o *ownerLocks) since(seq int) (list []vfs.Lock) {
+	for _, x := range o.log {
+		if x.seq > seq {
+			list = append(list, x.l)
+		}
+	}
+	return list
+}
+
+func (o *ownerLocks) held() bool {
+	for _, x := range o.log {
+		if x.l.Type != unix.F_UNLCK {
+			return true
+		}
+	}
+	return false
+}
+
+// begin notes a request of the owner that a client's number stands for.
+func (t *ownerTable) begin(number uint64, key lockKey) (o *owner, seq, undone int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o := t.owners[number]
-	if o == nil {
-		o = &owner{id: firstOwner + lastOwner.Add(1), nodes: map[vfs.Node]lockKinds{}}
+	if o = t.owners[number]; o == nil {
+		o = &owner{id: firstOwner + lastOwner.Add(1), locks: map[lockKey]*ownerLocks{}}
 		if t.owners == nil {
 			t.owners = map[uint64]*owner{}
 		}
 		t.owners[number] = o
 	}
 	o.users++
-	return o
+	x := o.locks[key]
+	if x == nil {
+		x = &ownerLocks{}
+		o.locks[key] = x
+	}
+	x.users++
+	return o, x.seq, x.undone
 }
 
-// done ends a use, after which o may hold locks of n of the kinds locked, and none
-// of the kinds unlocked.
-func (t *ownerTable) done(number uint64, o *owner, n vfs.Node, locked, unlocked lockKinds) {
+// end notes that it has ended, with l set or removed if that is not nil. It
+// returns what came between, and how often locks were taken back so far.
+func (t *ownerTable) end(number uint64, o *owner, key lockKey, seq int, l *vfs.Lock) (between []vfs.Lock, undone int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if locked != 0 {
-		o.nodes[n] |= locked
+	x := o.locks[key]
+	between, undone = x.since(seq), x.undone
+	if l != nil {
+		x.note(*l)
 	}
-	if unlocked != 0 && o.users == 1 {
-		if o.nodes[n] &^= unlocked; o.nodes[n] == 0 {
-			delete(o.nodes, n)
-		}
+	x.users--
+	o.users--
+	if x.users == 0 && !x.held() {
+		delete(o.locks, key)
 	}
-	if o.users--; o.users == 0 && len(o.nodes) == 0 {
+	if o.users == 0 && len(o.locks) == 0 {
 		delete(t.owners, number)
 	}
+	return between, undone
 }
 
-// end releases all locks of a client that has gone.
-func (t *ownerTable) end(c *conn) {
+// undo takes a lock back that nobody knows of. The owner may have set locks
+// meanwhile that this one lies over: those are set once more, if nobody was faster.
+// Requests under way see by undone that theirs may have gone, too.
+func (c *conn) undo(number uint64, o *owner, key lockKey, l vfs.Lock, between []vfs.Lock) {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), closeGrace, vfs.ErrCallerDied)
+	defer cancel()
+	_, seq, _ := c.locks.begin(number, key)
+	free := l
+	free.Type = unix.F_UNLCK
+	err := key.k.SetLock(ctx, free, false)
+	c.locks.mu.Lock()
+	x := o.locks[key]
+	if x == nil { // the client has gone, or the owner with its last lock
+		x = &ownerLocks{}
+	}
+	x.undone++
+	again := append(between, x.since(seq)...)
+	c.locks.mu.Unlock()
+	for _, l2 := range again {
+		if l2.Type != unix.F_UNLCK && l2.Start <= l.End && l.Start <= l2.End {
+			_ = key.k.SetLock(ctx, l2, false)
+		}
+	}
+	if err != nil && c.opts.Log != nil {
+		c.opts.Log("a lock that nobody knows of could not be released: %v", err)
+	}
+	c.locks.end(number, o, key, seq, nil)
+}
+
+// release gives up all locks of a client that has gone.
+func (t *ownerTable) release(c *conn) {
 	t.mu.Lock()
 	all := t.owners
 	t.owners = nil
@@ -88,41 +161,55 @@ func (t *ownerTable) end(c *conn) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), closeGrace, vfs.ErrCallerDied)
 	defer cancel()
 	for _, o := range all {
-		for n, kinds := range o.nodes {
-			for _, flock := range []bool{false, true} {
-				l := vfs.Lock{Type: unix.F_UNLCK, Flock: flock, Owner: o.id, End: math.MaxInt64}
-				if kinds&kindOf(&l) == 0 {
-					continue
-				}
-				if err := n.(vfs.Locker).SetLock(ctx, l, false); err != nil && c.opts.Log != nil {
-					c.opts.Log("a lock of a client that has gone could not be released: %v", err)
-				}
+		for key, x := range o.locks {
+			if !x.held() {
+				continue
+			}
+			l := vfs.Lock{Type: unix.F_UNLCK, Flock: key.flock, Owner: o.id, End: math.MaxInt64}
+			if err := key.k.SetLock(ctx, l, false); err != nil && c.opts.Log != nil {
+				c.opts.Log("a lock of a client that has gone could not be released: %v", err)
 			}
 		}
 	}
 }
 
-func (c *conn) locker(req *wire.LockRequest) (vfs.Node, vfs.Locker, error) {
+// locker returns what keeps the locks that a request is about: the open file, if
+// it says one, or the node. done ends its use.
+func (c *conn) locker(req *wire.LockRequest) (k vfs.Locker, done func(), err error) {
+	if req.File != 0 {
+		f, err := c.file(req.File)
+		if err != nil {
+			return nil, nil, err
+		}
+		k, ok := f.file.(vfs.Locker)
+		if !ok {
+			c.files.put(f)
+			return nil, nil, c.broken("file %d has no locks", req.File)
+		}
+		return k, func() { c.files.put(f) }, nil
+	}
 	n, err := c.node(req.Node)
 	if err != nil {
 		return nil, nil, err
 	}
-	l, ok := n.(vfs.Locker)
+	k, ok := n.(vfs.Locker)
 	if !ok {
 		return nil, nil, c.broken("node %d has no locks", req.Node)
 	}
-	return n, l, nil
+	return k, func() {}, nil
 }
 
 // GetLock tells of the lock in the way. An owner of another client has a number
 // that means nothing to this one.
 func (c *conn) GetLock(ctx context.Context, req *wire.LockRequest, rep *wire.LockReply, _ *lane.Request) error {
-	n, k, err := c.locker(req)
+	k, done, err := c.locker(req)
 	if err != nil {
 		return err
 	}
-	o := c.locks.use(req.Owner)
-	defer c.locks.done(req.Owner, o, n, 0, 0)
+	defer done()
+	key := lockKey{k, req.Flock}
+	o, seq, _ := c.locks.begin(req.Owner, key)
+	defer c.locks.end(req.Owner, o, key, seq, nil)
 	l, err := k.GetLock(ctx, lockOf(req, o))
 	*rep = wire.LockReply{Type: l.Type, Flock: l.Flock, Owner: l.Owner, PID: l.PID, Start: l.Start, End: l.End}
 	return err
@@ -132,34 +219,29 @@ func lockOf(req *wire.LockRequest, o *owner) vfs.Lock {
 	return vfs.Lock{Type: req.Type, Flock: req.Flock, Owner: o.id, PID: req.PID, Start: req.Start, End: req.End}
 }
 
-// SetLock sets or removes a lock. One whose request was abandoned is released:
-// nobody knows of it.
+// SetLock sets or removes a lock. One whose request was abandoned is taken back.
 func (c *conn) SetLock(ctx context.Context, req *wire.LockRequest, _ *wire.Empty, r *lane.Request) error {
-	n, k, err := c.locker(req)
+	k, done, err := c.locker(req)
 	if err != nil {
 		return err
 	}
-	o := c.locks.use(req.Owner)
-	l, number := lockOf(req, o), req.Owner
-	err = k.SetLock(ctx, l, req.Wait)
-	set := err == nil && l.Type != unix.F_UNLCK
-	switch {
-	case set:
-		c.locks.done(number, o, n, kindOf(&l), 0)
-	case err == nil && (l.Flock || l.Start <= 0 && l.End == math.MaxInt64):
-		c.locks.done(number, o, n, 0, kindOf(&l))
-	default:
-		c.locks.done(number, o, n, 0, 0)
+	defer done()
+	number, key := req.Owner, lockKey{k, req.Flock}
+	for {
+		o, seq, before := c.locks.begin(number, key)
+		l := lockOf(req, o)
+		err := k.SetLock(ctx, l, req.Wait)
+		if err != nil {
+			c.locks.end(number, o, key, seq, nil)
+			return err
+		}
+		between, undone := c.locks.end(number, o, key, seq, &l)
+		if l.Type == unix.F_UNLCK {
+			return nil
+		}
+		if undone == before {
+			r.OnUndelivered(func() { c.undo(number, o, key, l, between) })
+			return nil
+		}
 	}
-	if set {
-		r.OnUndelivered(func() {
-			l.Type = unix.F_UNLCK
-			undo, cancel := context.WithTimeoutCause(context.Background(), closeGrace, vfs.ErrCallerDied)
-			defer cancel()
-			if err := k.SetLock(undo, l, false); err != nil && c.opts.Log != nil {
-				c.opts.Log("a lock that nobody knows of could not be released: %v", err)
-			}
-		})
-	}
-	return err
 }

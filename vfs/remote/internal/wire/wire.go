@@ -72,6 +72,8 @@ const (
 	FileMapper               // Mapper
 	FileFlusher              // Flusher
 	FileIoctler              // Ioctler
+	FileLocker               // Locker
+	FileMessage              // Message
 	FileLender               // its object can be lent
 	FileBits     = 1<<iota - 1
 )
@@ -205,9 +207,9 @@ type XattrRequest struct {
 	Flags int32
 }
 
-// LockRequest gets or sets a lock.
+// LockRequest gets or sets a lock, by the open file File unless that is 0.
 type LockRequest struct {
-	Node       uint64
+	Node, File uint64
 	Type       int16
 	Flock      bool
 	Wait       bool

@@ -848,6 +848,7 @@ func (m *XattrRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
 // AppendLane appends m as version has it.
 func (m *LockRequest) AppendLane(b []byte, version uint32) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.Node))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.File))
 	b = binary.LittleEndian.AppendUint16(b, uint16(m.Type))
 	if m.Flock {
 		b = append(b, 1)
@@ -877,24 +878,25 @@ func (m *LockRequest) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *LockRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 40 {
+	if len(b) < 48 {
 		return nil, lane.ErrMessageShort
 	}
 	m.Node = uint64(binary.LittleEndian.Uint64(b[0:]))
-	m.Type = int16(binary.LittleEndian.Uint16(b[8:]))
-	if b[10] > 1 {
+	m.File = uint64(binary.LittleEndian.Uint64(b[8:]))
+	m.Type = int16(binary.LittleEndian.Uint16(b[16:]))
+	if b[18] > 1 {
 		return nil, lane.ErrMessageValue
 	}
-	m.Flock = b[10] == 1
-	if b[11] > 1 {
+	m.Flock = b[18] == 1
+	if b[19] > 1 {
 		return nil, lane.ErrMessageValue
 	}
-	m.Wait = b[11] == 1
-	m.Owner = uint64(binary.LittleEndian.Uint64(b[12:]))
-	m.PID = int32(binary.LittleEndian.Uint32(b[20:]))
-	m.Start = int64(binary.LittleEndian.Uint64(b[24:]))
-	m.End = int64(binary.LittleEndian.Uint64(b[32:]))
-	b = b[40:]
+	m.Wait = b[19] == 1
+	m.Owner = uint64(binary.LittleEndian.Uint64(b[20:]))
+	m.PID = int32(binary.LittleEndian.Uint32(b[28:]))
+	m.Start = int64(binary.LittleEndian.Uint64(b[32:]))
+	m.End = int64(binary.LittleEndian.Uint64(b[40:]))
+	b = b[48:]
 	return b, nil
 }
 
