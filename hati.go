@@ -96,7 +96,8 @@ type Box struct {
 
 	names     names.Directory
 	isolation Isolation
-	guards    []*guard.Guard // before servers that are not hati's own
+	guards    []*guard.Guard // before servers that nobody vouches for
+	log       *slog.Logger
 
 	mu     sync.Mutex
 	closed bool
@@ -107,7 +108,7 @@ var ErrClosed = errors.New("hati: box is closed")
 
 // New makes a box without processes.
 func New(c Config) (*Box, error) {
-	b := &Box{user: c.User, isolation: c.Isolation, names: c.Names}
+	b := &Box{user: c.User, log: c.Log, isolation: c.Isolation, names: c.Names}
 	if b.user == nil {
 		b.user = CurrentUser()
 	}

@@ -3,7 +3,6 @@ package hati
 import (
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path"
 	"path/filepath"
@@ -46,7 +45,7 @@ const (
 // HostDir mounts a directory, or a file, of the host at path.
 func HostDir(source, path string, mode Mode) Mount {
 	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, hostReadOnly: mode != ReadWrite, open: func(b *Box) (vfs.FS, error) {
-		h, err := b.hostFS(source, host.Options{ReadOnly: mode != ReadWrite})
+		h, err := b.openHost(source, host.Options{ReadOnly: mode != ReadWrite})
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +136,6 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 	if pc.Root, err = b.root(c); err != nil {
 		return nil, err
 	}
-	pc.Guarded = c.RootFS != nil
 	pc.Terminals = &posix.Terminals{}
 	devices := dev.New(dev.Options{TTY: posix.TTYDevice, FUSE: dev.DeviceFunc(fuse.OpenDevice), Job: pc.Terminals, Owner: pc.Terminals.Owner})
 	b.devices, pc.Devices = devices, devices.Registry()
@@ -161,18 +159,18 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 			return nil, fmt.Errorf("mount %s at %s: %w", m.source, m.Path, err)
 		}
 		if m.foreign {
-			server = b.guarded(server, m.kind+" at "+path.Clean(m.Path), c.Log)
-			pc.Guarded = true
+			server = b.guarded(server, m.kind+" at "+path.Clean(m.Path))
 		}
 		spec := posix.MountSpec{Path: path.Clean(m.Path), FS: server, Source: m.source, Type: m.kind, ReadOnly: m.ReadOnly}
 		pc.Mounts = append(pc.Mounts, spec)
 	}
+	pc.Guarded = len(b.guards) > 0
 	return pc, nil
 }
 
 // guarded puts a server behind a guard.
-func (b *Box) guarded(server vfs.FS, name string, log *slog.Logger) vfs.FS {
-	g := guard.New(server, guard.Options{Name: name, Log: log})
+func (b *Box) guarded(server vfs.FS, name string) vfs.FS {
+	g := guard.New(server, guard.Options{Name: name, Log: b.log})
 	b.guards = append(b.guards, g)
 	b.servers = append(b.servers, g.Close)
 	return g.FS()
@@ -181,10 +179,10 @@ func (b *Box) guarded(server vfs.FS, name string, log *slog.Logger) vfs.FS {
 // root makes what is shown as /.
 func (b *Box) root(c *Config) (vfs.FS, error) {
 	if c.RootFS != nil {
-		return b.guarded(c.RootFS, "vfs at /", c.Log), nil
+		return b.guarded(c.RootFS, "vfs at /"), nil
 	}
 	dir, hidden := c.rootDir()
-	lower, err := b.hostFS(dir, host.Options{ReadOnly: true, Hidden: hidden})
+	lower, err := b.openHost(dir, host.Options{ReadOnly: true, Hidden: hidden})
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,7 @@
 // Package host serves a directory of the host, or a single file, as a [vfs.FS],
 // read-only or read-write, and never anything outside of it.
 //
-// It may import vfs, the standard library and golang.org/x/sys only.
+// It may import vfs, cancel, the standard library and golang.org/x/sys only.
 //
 // # Confinement
 //

@@ -3,48 +3,31 @@ package host
 import (
 	"context"
 
+	"github.com/hati-os/hati/cancel"
 	"golang.org/x/sys/unix"
 )
 
-// The host calls that may wait for long (a disk, a network file system), one
-// function per class. Each gives up before it starts when ctx has ended, and
-// between two tries; a call under way is not interrupted.
+// The host calls that may wait for long (a disk, a network file system, a lease,
+// a FUSE server), one function per class. None begins when ctx has ended. Opening,
+// reading, writing, flushing and copying go through package cancel: where the host
+// can be interrupted in them, the end of ctx does that, and then nothing has
+// happened. The others are looked at between two tries. Waits that the host does
+// not interrupt at all are left by whoever stands before this server: see package
+// guard.
 
 // hostOpen is openat2's class: names that become descriptors.
 func hostOpen(ctx context.Context, dirfd int, name string, flags int, mode uint32) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return -1, context.Cause(ctx)
-		}
-		fd, err := unix.Openat(dirfd, name, flags|unix.O_CLOEXEC, mode)
-		if err != unix.EINTR {
-			return fd, err
-		}
-	}
+	return cancel.Openat(ctx, dirfd, name, flags|unix.O_CLOEXEC, mode)
 }
 
 func hostRead(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		n, err := unix.Pread(fd, p, off)
-		if err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
+	n, err := cancel.Pread(ctx, fd, p, off)
+	return max(n, 0), err
 }
 
 func hostWrite(ctx context.Context, fd int, p []byte, off int64) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		n, err := unix.Pwrite(fd, p, off)
-		if err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
+	n, err := cancel.Pwrite(ctx, fd, p, off)
+	return max(n, 0), err
 }
 
 func hostAppend(ctx context.Context, fd int, p []byte) (int, error) {
@@ -60,20 +43,11 @@ func hostAppend(ctx context.Context, fd int, p []byte) (int, error) {
 }
 
 func hostSync(ctx context.Context, fd int, dataOnly bool) error {
-	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		var err error
-		if dataOnly {
-			err = unix.Fdatasync(fd)
-		} else {
-			err = unix.Fsync(fd)
-		}
-		if err != unix.EINTR {
-			return err
-		}
+	if dataOnly {
+		_, _, err := cancel.Syscall(ctx, unix.SYS_FDATASYNC, uintptr(fd), 0, 0, 0, 0, 0)
+		return err
 	}
+	return cancel.Fsync(ctx, fd)
 }
 
 // hostSpace is fallocate, ftruncate and statfs: what a file or a disk occupies.
@@ -91,15 +65,8 @@ func hostSpace(ctx context.Context, change func() error) error {
 }
 
 func hostCopy(ctx context.Context, from int, off int64, to int, toOff int64, n int) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		n, err := unix.CopyFileRange(from, &off, to, &toOff, n, 0)
-		if err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
+	done, err := copyRange(ctx, from, &off, to, &toOff, n)
+	return max(done, 0), err
 }
 
 func hostDents(ctx context.Context, fd int, buf []byte) (int, error) {

@@ -1,9 +1,11 @@
 package host
 
 import (
+	"context"
 	"syscall"
 	"unsafe"
 
+	"github.com/hati-os/hati/cancel"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,4 +51,11 @@ func appendAt(fd int, p []byte) (int, error) {
 		return 0, e
 	}
 	return int(n), nil
+}
+
+// copyRange is copy_file_range(2).
+func copyRange(ctx context.Context, from int, off *int64, to int, toOff *int64, n int) (int, error) {
+	done, _, err := cancel.Syscall(ctx, unix.SYS_COPY_FILE_RANGE, uintptr(from), uintptr(unsafe.Pointer(off)),
+		uintptr(to), uintptr(unsafe.Pointer(toOff)), uintptr(n), 0)
+	return int(done), err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"syscall"
 
+	"github.com/hati-os/hati/cancel"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -30,23 +31,23 @@ func (d *Disk) Close() error {
 }
 
 // Read is pread(2).
-func (d *Disk) Read(_ context.Context, p []byte, off int64) (int, error) {
-	return retry(func() (int, error) { return unix.Pread(d.fd, p, off) })
+func (d *Disk) Read(ctx context.Context, p []byte, off int64) (int, error) {
+	return counted(cancel.Pread(ctx, d.fd, p, off))
 }
 
 // Write is pwrite(2), which on Linux appends when the description does.
-func (d *Disk) Write(_ context.Context, p []byte, off int64) (int, error) {
-	return retry(func() (int, error) { return unix.Pwrite(d.fd, p, off) })
+func (d *Disk) Write(ctx context.Context, p []byte, off int64) (int, error) {
+	return counted(cancel.Pwrite(ctx, d.fd, p, off))
 }
 
 // ReadNext is read(2) at the shared offset.
-func (d *Disk) ReadNext(_ context.Context, p []byte) (int, error) {
-	return retry(func() (int, error) { return unix.Read(d.fd, p) })
+func (d *Disk) ReadNext(ctx context.Context, p []byte) (int, error) {
+	return counted(cancel.Read(ctx, d.fd, p))
 }
 
 // WriteNext is write(2) at the shared offset, or the end.
-func (d *Disk) WriteNext(_ context.Context, p []byte) (int, error) {
-	return retry(func() (int, error) { return unix.Write(d.fd, p) })
+func (d *Disk) WriteNext(ctx context.Context, p []byte) (int, error) {
+	return counted(cancel.Write(ctx, d.fd, p))
 }
 
 // Append writes at the end for a guest that asked for O_APPEND itself; the host
@@ -69,14 +70,12 @@ func (d *Disk) Lseek(_ context.Context, off int64, whence int) (int64, error) {
 }
 
 // Sync is fsync(2) or fdatasync(2).
-func (d *Disk) Sync(_ context.Context, dataOnly bool) error {
-	_, err := retry(func() (int, error) {
-		if dataOnly {
-			return 0, unix.Fdatasync(d.fd)
-		}
-		return 0, unix.Fsync(d.fd)
-	})
-	return err
+func (d *Disk) Sync(ctx context.Context, dataOnly bool) error {
+	if dataOnly {
+		_, _, err := cancel.Syscall(ctx, unix.SYS_FDATASYNC, uintptr(d.fd), 0, 0, 0, 0, 0)
+		return err
+	}
+	return cancel.Fsync(ctx, d.fd)
 }
 
 // Allocate is fallocate(2).

@@ -8,7 +8,7 @@
 // cannot be is asked for readiness before each transfer. Regular files keep the
 // shared offset, since the shell goes on writing where the guest stopped.
 //
-// The package imports vfs and x/sys. Nothing in it reads ahead: bytes that the
+// The package imports vfs, cancel and x/sys. Nothing in it reads ahead: bytes that the
 // guest did not ask for stay with the host.
 //
 // Lock order: node.mu and poller.mu are never held together; below poller.mu
@@ -102,6 +102,9 @@ func statusFlags(fd int) (int, error) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	return flags & (unix.O_ACCMODE | unix.O_APPEND), err
 }
+
+// counted is a count without the -1 of a failure.
+func counted(n int, err error) (int, error) { return max(n, 0), err }
 
 // retry repeats f while host signals, which are no guest's, interrupt it.
 func retry(f func() (int, error)) (int, error) {

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"github.com/hati-os/hati/cancel"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +28,7 @@ type Stream struct {
 
 	// On a shared description the kernel is asked not to wait, by flag; what
 	// does not know that flag is polled first. Then somebody else who takes the
-	// input in between makes the read wait for the next.
+	// input in between makes the read wait for the next, or for the end of ctx.
 	noFlag atomic.Bool
 }
 
@@ -51,7 +52,7 @@ func (s *Stream) Close() error {
 }
 
 // Read reads what there is, or fails with EAGAIN.
-func (s *Stream) Read(_ context.Context, p []byte, _ int64) (int, error) {
+func (s *Stream) Read(ctx context.Context, p []byte, _ int64) (int, error) {
 	switch {
 	case s.flags&unix.O_ACCMODE == unix.O_WRONLY:
 		return 0, syscall.EBADF
@@ -70,11 +71,11 @@ func (s *Stream) Read(_ context.Context, p []byte, _ int64) (int, error) {
 	if pollNow(s.fd, vfs.EventIn) == 0 {
 		return 0, syscall.EAGAIN
 	}
-	return retry(func() (int, error) { return unix.Read(s.fd, p) })
+	return counted(cancel.Read(ctx, s.fd, p))
 }
 
 // Write writes what there is room for, or fails with EAGAIN.
-func (s *Stream) Write(_ context.Context, p []byte, _ int64) (int, error) {
+func (s *Stream) Write(ctx context.Context, p []byte, _ int64) (int, error) {
 	switch {
 	case s.flags&unix.O_ACCMODE == unix.O_RDONLY:
 		return 0, syscall.EBADF
@@ -99,7 +100,7 @@ func (s *Stream) Write(_ context.Context, p []byte, _ int64) (int, error) {
 	if s.n.class == console {
 		most = ttyBuf
 	}
-	return retry(func() (int, error) { return unix.Write(s.fd, p[:min(len(p), most)]) })
+	return counted(cancel.Write(ctx, s.fd, p[:min(len(p), most)]))
 }
 
 func unsupported(err error) bool {
