@@ -12,3 +12,8 @@ func unmaskedHandler(sig unix.Signal) error {
 		restorer: restorer,
 	}, nil)
 }
+
+// Disposition sets what sig does as exec leaves it: 0 for its default, 1 for nothing.
+func Disposition(sig unix.Signal, handler uintptr) error {
+	return rtSigaction(int32(sig), &sigaction{handler: handler}, nil)
+}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,8 @@ var helpers = map[string]func(){
 	"signal":   signalHelper,
 	"foreign":  foreignHelper,
 	"step":     cancel.StepHelper,
+	"default":  func() { dispositionHelper(0) },
+	"ignored":  func() { dispositionHelper(1) },
 	"nameless": namelessHelper,
 	"fuse":     fuseHelper,
 	"fork":     forkHelper,
@@ -177,6 +180,30 @@ func foreignHelper() {
 	fmt.Println("cancels work")
 	check(unix.Kill(os.Getpid(), unix.SIGSTKFLT))
 	select {}
+}
+
+// Where there was no handler before, as in C programs that have a Go library, a signal that is not a cancel's ends the
+// program, or is ignored, as before.
+func TestForeignSignalWithoutAHandler(t *testing.T) {
+	out, err := helper(t, "default")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || !bytes.Equal(out, []byte("cancels work\n")) {
+		t.Fatalf("default: %v: %.300s", err, out)
+	}
+	if status := exit.Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != unix.SIGSTKFLT {
+		t.Errorf("default: %v", exit)
+	}
+	if out, err := helper(t, "ignored"); err != nil {
+		t.Errorf("ignored: %v: %.300s", err, out)
+	}
+}
+
+func dispositionHelper(handler uintptr) {
+	check(cancel.Disposition(unix.SIGSTKFLT, handler))
+	cancelOne()
+	fmt.Println("cancels work")
+	check(unix.Tgkill(os.Getpid(), unix.Gettid(), unix.SIGSTKFLT))
+	cancelOne()
 }
 
 // The package needs no cgo, but works in programs that use it.
