@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hati-os/hati/internal/guard"
@@ -200,8 +201,8 @@ func (c *Config) rootDir() (dir string, hidden []string) {
 	return dir, hidden
 }
 
-// secretPaths are the places of secrets, in the tree below root, of the current
-// user and of all users with a home directory.
+// secretPaths are the places of secrets, in the tree below root, of the machine,
+// of the current user and of all users with a home directory.
 func secretPaths(root string) []string {
 	homes := map[string]bool{"/root": true}
 	if h, err := os.UserHomeDir(); err == nil {
@@ -212,7 +213,7 @@ func secretPaths(root string) []string {
 			homes["/home/"+e.Name()] = true
 		}
 	}
-	var all []string
+	all := slices.Clone(host.MachineSecretPaths())
 	for h := range homes {
 		all = append(all, host.SecretPaths(h)...)
 	}

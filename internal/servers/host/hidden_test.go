@@ -136,4 +136,10 @@ func TestSecretPaths(t *testing.T) {
 			t.Errorf("%s is missing", p)
 		}
 	}
+	for _, p := range host.MachineSecretPaths() {
+		if !filepath.IsAbs(p) || p != filepath.Clean(p) || seen[p] {
+			t.Errorf("bad entry %s", p)
+		}
+		seen[p] = true
+	}
 }

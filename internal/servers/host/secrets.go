@@ -14,6 +14,29 @@ func SecretPaths(home string) []string {
 	return list
 }
 
+// MachineSecretPaths returns those of the machine itself and of the services on
+// it. The rest of /run and /sys is there to be read, as the host's user can:
+// programs learn from them how to resolve names and how many processors there
+// are.
+func MachineSecretPaths() []string { return machineSecretPaths }
+
+var machineSecretPaths = []string{
+	"/run/user",                              // of logins: keyrings, agents' directories, the desktop's tokens
+	"/run/secrets",                           // of containers: what an orchestrator hands to a service
+	"/var/run/secrets",                       // the same where /var/run is a directory: Kubernetes's tokens
+	"/run/credentials",                       // systemd's credentials of services
+	"/etc/credstore",                         // and where they are kept
+	"/etc/ssl/private",                       // keys of certificates
+	"/etc/pki/tls/private",                   // the same, by Red Hat's name
+	"/etc/letsencrypt",                       // keys of certificates, and the account's
+	"/etc/kubernetes",                        // a node's keys and its administrator's
+	"/etc/rancher",                           // the same, k3s's
+	"/var/lib/kubelet",                       // pods' secrets
+	"/etc/wireguard",                         // keys of private networks
+	"/var/lib/tailscale",                     // the same
+	"/etc/NetworkManager/system-connections", // passwords of networks
+}
+
 var secretPaths = []string{
 	// Keys and the logins of machines.
 	".ssh",                  // private keys, known hosts, sockets of agents and of shared connections
