@@ -55,6 +55,10 @@ func plainFilter() []unix.SockFilter {
 	}
 	rule(unix.SYS_SOCKET, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 1, K: unix.AF_UNIX}, unix.EAFNOSUPPORT)
 	rule(unix.SYS_PTRACE, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K}, unix.EPERM)
+	// No test sets the clock of the machine that it runs on.
+	rule(unix.SYS_CLOCK_SETTIME, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K}, unix.EPERM)
+	rule(unix.SYS_CLOCK_ADJTIME, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K}, unix.EPERM)
+	rule(unix.SYS_SETTIMEOFDAY, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JGE | unix.BPF_K}, unix.EPERM)
 	rule(unix.SYS_UNSHARE, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jf: 1, K: namespaces | unix.CLONE_NEWTIME}, unix.EINVAL)
 	rule(unix.SYS_CLONE, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, Jf: 1, K: namespaces}, unix.EINVAL)
 	return append(filter, ret(allow))

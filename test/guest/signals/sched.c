@@ -1,5 +1,6 @@
 // How a process's parent, a zombie, and nobody are scheduled; what else names a
 // process.
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
