@@ -64,6 +64,12 @@ func (r *registers) Lookup(_ context.Context, name string) (vfs.Node, error) {
 	return r.all[name], nil
 }
 
+func (r *registers) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.all)
+}
+
 // locks counts those that are held.
 func (r *registers) locks() (n int) {
 	r.mu.Lock()

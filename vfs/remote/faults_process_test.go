@@ -2,6 +2,7 @@ package remote_test
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -23,7 +24,7 @@ type outsideSite struct {
 	dir   string
 	kills bool
 
-	mu sync.Mutex
+	mu sync.Mutex // held while there is no server
 	p  *serverProcess
 }
 
@@ -37,25 +38,27 @@ func (s *outsideSite) dial() (*remote.Client, error) {
 	s.mu.Lock()
 	path := s.p.path
 	s.mu.Unlock()
+	if path == "" {
+		return nil, fmt.Errorf("the server did not start again: %w", syscall.ENOENT)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	return remote.Dial(ctx, path)
 }
 
-func (s *outsideSite) trouble(stop <-chan struct{}) {
+func (s *outsideSite) trouble(tick, stop <-chan struct{}) {
 	for {
-		for range 1 + rand.IntN(3000) {
+		for range 100 + rand.IntN(600) {
 			select {
 			case <-stop:
 				return
-			default:
-				runtime.Gosched()
+			case <-tick:
 			}
 		}
 		s.mu.Lock()
 		p := s.p
-		s.mu.Unlock()
 		if !s.kills {
+			s.mu.Unlock()
 			p.cmd.Process.Signal(syscall.SIGSTOP)
 			for range rand.IntN(3000) {
 				runtime.Gosched()
@@ -64,10 +67,11 @@ func (s *outsideSite) trouble(stop <-chan struct{}) {
 			continue
 		}
 		p.end()
-		next := processAt(s.t, "shared", s.dir)
-		s.mu.Lock()
-		s.p = next
-		s.mu.Unlock()
+		s.p = &serverProcess{}
+		func() {
+			defer s.mu.Unlock()
+			s.p = processAt(s.t, "shared", s.dir)
+		}()
 	}
 }
 

@@ -33,8 +33,9 @@ const (
 // again when one has ended.
 type site interface {
 	dial() (*remote.Client, error)
-	// trouble does to the server what a round's fault is, until stop.
-	trouble(stop <-chan struct{})
+	// trouble does to the server what a round's fault is, until stop. It gets a tick
+	// from now and then an operation.
+	trouble(tick, stop <-chan struct{})
 	census(t *testing.T)
 }
 
@@ -155,7 +156,8 @@ func round(t *testing.T, s site, number int, n *tally) {
 	var lanes [faultLanes]sharedLane
 	stop := make(chan struct{})
 	var trouble, work sync.WaitGroup
-	trouble.Go(func() { s.trouble(stop) })
+	tick := make(chan struct{}, 1)
+	trouble.Go(func() { s.trouble(tick, stop) })
 	begin := time.Now()
 	for i := range faultClients {
 		work.Go(func() {
@@ -164,6 +166,10 @@ func round(t *testing.T, s site, number int, n *tally) {
 				c := lanes[rand.IntN(faultLanes)].get(s, n)
 				if c == nil {
 					continue // the server is being started again
+				}
+				select {
+				case tick <- struct{}{}:
+				default:
 				}
 				k := rand.IntN(faultRegisters)
 				w.step(c, fmt.Sprintf("r%d.%d", number, k), &values[k], &locks[k])
@@ -334,7 +340,7 @@ func (s *insideSite) dial() (*remote.Client, error) {
 	return remote.New(ctx, a)
 }
 
-func (s *insideSite) trouble(<-chan struct{}) { s.set(&s.fs.faults) }
+func (s *insideSite) trouble(_, _ <-chan struct{}) { s.set(&s.fs.faults) }
 
 func (s *insideSite) census(t *testing.T) {
 	s.served.Wait()
@@ -344,6 +350,7 @@ func (s *insideSite) census(t *testing.T) {
 	if n := s.fs.locks(); n != 0 {
 		t.Errorf("%d locks left", n)
 	}
+	s.fs.clear()
 }
 
 // TestFaults runs rounds of every fault over every transport: a few in the
@@ -385,16 +392,19 @@ func TestFaults(t *testing.T) {
 			}
 			eventually(t, "descriptors and goroutines are back", func() bool {
 				now := resources()
-				return now.fds <= before.fds && now.goroutines <= before.goroutines+2
+				return now.fds <= before.fds && now.goroutines <= before.goroutines+2 && now.heap <= before.heap+32<<20
 			})
-			t.Logf("%d rounds: %v; %+v", rounds, &n, resources())
+			t.Logf("%d rounds: %v; before %+v, after %+v", rounds, &n, before, resources())
 		})
 	}
 }
 
-type resource struct{ fds, goroutines int }
+type resource struct{ fds, goroutines, heap int }
 
 func resources() resource {
 	list, _ := os.ReadDir("/proc/self/fd")
-	return resource{len(list), runtime.NumGoroutine()}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return resource{len(list), runtime.NumGoroutine(), int(m.HeapAlloc)}
 }
