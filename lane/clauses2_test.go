@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -390,4 +391,63 @@ func TestC01_StreamUnderServerDeath(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// Descriptors that abandoned requests make later are closed on both sides, and
+// their effects are taken back.
+func TestC15_C22_LateResultsAreReclaimed(t *testing.T) {
+	n := 1000
+	if testing.Short() || raceEnabled {
+		n = 200
+	}
+	p := startServer(t)
+	c := dial(t, p, lane.Config{Grace: time.Millisecond, Slots: 64})
+	abandon := func(n int) {
+		for left := n; left > 0; {
+			batch := min(left, 32)
+			left -= batch
+			var wg sync.WaitGroup
+			ctx, cancel := context.WithCancelCause(within(t))
+			for range batch {
+				wg.Go(func() {
+					rep := lane.Message{}
+					if err := c.Call(ctx, &lane.Message{Op: opIgnore}, &rep); lane.OutcomeOf(err) != lane.InDoubt {
+						t.Errorf("%v", err)
+					}
+				})
+			}
+			c.awaitStarted(opIgnore, batch)
+			cancel(lane.ErrKilled)
+			wg.Wait()
+			if err := c.Call(within(t), &lane.Message{Op: opRelease}, nil); err != nil {
+				t.Fatal(err)
+			}
+			// A call in every slot but feed's: so all of these are settled.
+			for range 63 {
+				wg.Go(func() { c.Call(within(t), &lane.Message{Op: opStream}, nil) })
+			}
+			c.awaitStarted(opStream, 63)
+			feed(t, c, 63)
+			wg.Wait()
+		}
+	}
+	abandon(100) // until both sides have what they keep while in use
+	before, mine, threads := census(t, c), countFDs(), runtime.NumGoroutine()
+	abandon(n)
+	after := census(t, c)
+	if after[2] != uint32(n+100) {
+		t.Errorf("%d effects were undone, not %d", after[2], n+100)
+	}
+	if after[0] > before[0] || after[1] > before[1]+1 {
+		t.Errorf("server: %d descriptors and %d goroutines, %d and %d before", after[0], after[1], before[0], before[1])
+	}
+	if now := countFDs(); now > mine {
+		t.Errorf("client: %d descriptors, %d before", now, mine)
+	}
+	for i := 0; runtime.NumGoroutine() > threads; i++ {
+		if i > 1e6 {
+			t.Fatalf("client: %d goroutines, %d before", runtime.NumGoroutine(), threads)
+		}
+		runtime.Gosched()
+	}
 }
