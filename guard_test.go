@@ -3,76 +3,186 @@ package hati_test
 import (
 	"bytes"
 	"context"
-	"sync/atomic"
+	"errors"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/hati-os/hati"
 	"github.com/hati-os/hati/vfs"
-	"golang.org/x/sys/unix"
+	"github.com/hati-os/hati/vfs/vfstest"
 )
 
-// stuck is a server with one file. Reading it waits for release, whatever
-// becomes of the caller.
-type stuck struct {
-	entered chan struct{}
-	release chan struct{}
-	closed  atomic.Int32
+// puppetBox is a box with a puppet at /puppet.
+func puppetBox(t *testing.T) (*hati.Box, *vfstest.Puppet) {
+	p := vfstest.NewPuppet()
+	return newBox(t, hati.Config{Mounts: []hati.Mount{hati.Server(p, "/puppet")}}), p
 }
 
-func newStuck() *stuck { return &stuck{make(chan struct{}, 100), make(chan struct{}), atomic.Int32{}} }
-
-func (s *stuck) Root(context.Context) (vfs.Node, error) { return s, nil }
-func (s *stuck) Stat(context.Context) (vfs.Attr, error) {
-	return vfs.Attr{Dev: 99, Ino: 1, Mode: unix.S_IFREG | 0o666, Nlink: 1, Size: 100}, nil
-}
-func (s *stuck) Open(context.Context, int) (vfs.File, error) { return s, nil }
-func (s *stuck) Node() vfs.Node                              { return s }
-func (s *stuck) Close() error                                { s.closed.Add(1); return nil }
-func (s *stuck) Read(_ context.Context, p []byte, _ int64) (int, error) {
-	s.entered <- struct{}{}
-	<-s.release
-	return copy(p, "late"), nil
-}
-
-// TestC13_KilledWhileTheServerIsStuck: a guest that is killed is gone at once.
-func TestC13_KilledWhileTheServerIsStuck(t *testing.T) {
-	s := newStuck()
-	box := newBox(t, hati.Config{Mounts: []hati.Mount{hati.Server(s, "/stuck")}})
-	cmd := box.Command("cat", "/stuck")
+// stuckIn starts a program and waits until it is in a call of the puppet's.
+func stuckIn(t *testing.T, cmd *hati.Cmd, stop *vfstest.Stop) (ended chan error) {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	<-s.entered
-	start := time.Now()
-	cmd.Process.Kill()
-	cmd.Wait()
-	if d := time.Since(start); d > 500*time.Millisecond {
-		t.Errorf("took %v", d)
+	ended = make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-stop.Entered:
+	case err := <-ended:
+		t.Fatalf("%v did not wait: %v", cmd.Args, err)
 	}
-	if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
-		t.Errorf("ended with %v", cmd.ProcessState)
-	}
-	close(s.release)
+	return ended
 }
 
-// TestC12_InterruptedInDoubt: a server that ignores an interrupt loses the
-// request after a second, with EIO.
+// TestC13_KilledInEachCall: a program whose server is stuck is gone at once when
+// it is killed, whatever call it is in.
+func TestC13_KilledInEachCall(t *testing.T) {
+	box, p := puppetBox(t)
+	for _, c := range []struct {
+		call string
+		argv []string
+	}{
+		{"lookup", []string{"stat", "/puppet/dir"}},
+		{"stat", []string{"stat", "/puppet/file"}},
+		{"open", []string{"cat", "/puppet/file"}},
+		{"read", []string{"cat", "/puppet/file"}},
+		{"flush", []string{"cat", "/puppet/file"}},
+		{"write", []string{"dd", "if=/dev/zero", "of=/puppet/file", "count=1", "conv=notrunc"}},
+		{"append", []string{"sh", "-c", "echo x >> /puppet/file"}},
+		{"setattr", []string{"chmod", "600", "/puppet/file"}},
+		{"opendir", []string{"ls", "/puppet"}},
+		{"readdir", []string{"ls", "/puppet"}},
+		{"readlink", []string{"readlink", "/puppet/link"}},
+		{"make", []string{"mkdir", "/puppet/new"}},
+		{"makeopen", []string{"touch", "/puppet/new"}},
+		{"remove", []string{"rm", "-f", "/puppet/file"}},
+		{"rename", []string{"mv", "-T", "/puppet/file", "/puppet/other"}},
+		{"link", []string{"ln", "/puppet/file", "/puppet/other"}},
+		{"statfs", []string{"stat", "-f", "/puppet"}},
+		{"sync", []string{"sync", "/puppet/file"}},
+		{"setlock", []string{"flock", "/puppet/file", "true"}},
+		{"allocate", []string{"fallocate", "-l", "10", "/puppet/file"}},
+	} {
+		t.Run(c.call, func(t *testing.T) {
+			if _, err := exec.LookPath(c.argv[0]); err != nil {
+				t.Skip(err)
+			}
+			stop := p.Ignore(c.call)
+			defer p.Plan(c.call, nil)
+			defer stop.Release()
+			cmd := box.Command(c.argv[0], c.argv[1:]...)
+			ended := stuckIn(t, cmd, stop)
+			start := time.Now()
+			cmd.Process.Kill()
+			<-ended
+			if d := time.Since(start); d > 500*time.Millisecond {
+				t.Errorf("took %v", d)
+			}
+			if ws := cmd.ProcessState.Sys().(syscall.WaitStatus); ws.Signal() != syscall.SIGKILL {
+				t.Errorf("ended with %v", cmd.ProcessState)
+			}
+		})
+	}
+	eventually(t, "everything is given back", func() bool {
+		open, maps, locks := p.Held()
+		return open == 0 && maps == 0 && locks == 0 && len(box.Operations()) == 0
+	})
+}
+
+// TestC12_InterruptedInDoubt: a server that ignores an interrupt loses the call
+// after a second; the program sees EIO, not EINTR, and its handler has run.
 func TestC12_InterruptedInDoubt(t *testing.T) {
-	s := newStuck()
-	box := newBox(t, hati.Config{Mounts: []hati.Mount{hati.Server(s, "/stuck")}})
-	cmd := box.Command("sh", "-c", "trap 'echo got' USR1; read x < /stuck; echo status $?; exec cat /stuck")
+	box, p := puppetBox(t)
+	stop := p.Ignore("read")
+	defer stop.Release()
+	cmd := box.Command("sh", "-c", "trap 'echo handled' USR1; cat /puppet/file; echo status $?; read x < /puppet/file; echo status $?")
 	var out, errb bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errb
+	ended := stuckIn(t, cmd, stop)
+	// cat has no handler, and the shell waits for it.
+	start := time.Now()
+	cmd.Process.Signal(syscall.SIGUSR1)
+	o, ok := find(box, func(o hati.Operation) bool { return strings.HasPrefix(o.Call, "read(") })
+	if !ok || o.Program != "cat" {
+		t.Fatalf("%+v", box.Operations())
+	}
+	if err := box.Command("kill", "-TERM", strconv.Itoa(o.PID)).Run(); err != nil {
+		t.Fatal(err)
+	}
+	<-stop.Entered // the shell's own
+	if d := time.Since(start); d > 500*time.Millisecond {
+		t.Errorf("a fatal signal took %v", d)
+	}
+	start = time.Now()
+	cmd.Process.Signal(syscall.SIGUSR1)
+	<-ended
+	if d := time.Since(start); d < 900*time.Millisecond || d > 3*time.Second {
+		t.Errorf("left after %v", d)
+	}
+	if got, want := out.String(), "handled\nstatus 143\nhandled\nstatus "; !strings.HasPrefix(got, want) {
+		t.Errorf("%q, want %q... (%s)", got, want, errb.String())
+	}
+}
+
+// TestC14_BadServers: what a server does wrong is EIO for that call, and nothing
+// else.
+func TestC14_BadServers(t *testing.T) {
+	box, p := puppetBox(t)
+	for name, bad := range map[string]func() error{
+		"panics":                    func() error { panic("bad server") },
+		"ends its goroutine":        func() error { runtime.Goexit(); return nil },
+		"an interruption of nobody": func() error { return vfs.ErrInterrupted },
+		"restart code":              func() error { return syscall.Errno(512) },
+		"no error at all":           func() error { return syscall.Errno(0) },
+		"a context's error":         func() error { return context.Canceled },
+		"any error":                 func() error { return errors.New("odd") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, call := range []string{"read", "open", "stat", "lookup"} {
+				p.Plan(call, func(context.Context) error { return bad() })
+				out, err := box.Command("cat", "/puppet/file").CombinedOutput()
+				if err == nil || !strings.Contains(string(out), "Input/output error") {
+					t.Errorf("%s: %q, %v", call, out, err)
+				}
+				p.Plan(call, nil)
+				out, err = box.Command("cat", "/puppet/file").CombinedOutput()
+				if err != nil || string(out) != "the puppet's file" {
+					t.Errorf("after %s: %q, %v", call, out, err)
+				}
+			}
+		})
+	}
+}
+
+// TestC16_Shutdown: closing a box does not wait for a server, and tells it why.
+func TestC16_Shutdown(t *testing.T) {
+	p := vfstest.NewPuppet()
+	box, err := hati.New(hati.Config{Mounts: []hati.Mount{hati.Server(p, "/puppet")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := p.Ignore("read")
+	defer stop.Release()
+	cmd := box.Command("cat", "/puppet/file")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	<-s.entered
-	cmd.Process.Signal(syscall.SIGUSR1)
-	<-s.entered
-	cmd.Process.Kill()
+	at := <-stop.Entered
+	start := time.Now()
+	if err := box.Close(); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("took %v", d)
+	}
+	<-at.Done()
+	if c := context.Cause(at); c != vfs.ErrShutdown {
+		t.Errorf("the server was told: %v", c)
+	}
 	cmd.Wait()
-	t.Log(out.String(), errb.String())
-	close(s.release)
 }

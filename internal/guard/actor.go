@@ -58,6 +58,7 @@ func (a *Actor) drive() {
 			return
 		}
 		s = next
+		s.state.Store(s.number<<stateBits | running)
 		s.run()
 		if !s.finish() {
 			lost := s

@@ -83,22 +83,22 @@ func (s *slot) call(ctx context.Context, o op, f *file) error {
 	s.since = time.Now()
 	s.number++
 	n := s.number
-	// First the state, then the look at ctx: whoever ends ctx looks at the state
-	// afterwards.
-	s.state.Store(n<<stateBits | running)
-	s.mu.Unlock()
-	fault.Point("guard: begun")
-	if ctx.Err() != nil {
-		// What was not begun never reaches the server.
-		err := context.Cause(ctx)
-		s.finish()
-		s.end()
-		return err
-	}
-	fault.Point("guard: before the server")
 	if s.actor != nil {
+		// It runs, and can be abandoned, only when the coroutine has stopped.
+		s.state.Store(n<<stateBits | idle)
+		s.mu.Unlock()
+		fault.Point("guard: begun")
 		s.actor.yield(s)
 	} else {
+		s.state.Store(n<<stateBits | running)
+		s.mu.Unlock()
+		fault.Point("guard: begun")
+		if ctx.Err() != nil {
+			err := context.Cause(ctx)
+			s.finish()
+			s.end()
+			return err
+		}
 		s.start <- struct{}{}
 		s.wait(ctx, n, f)
 	}
@@ -125,6 +125,12 @@ func (s *slot) end() {
 
 // run is the server's side.
 func (s *slot) run() {
+	// The state is set, so whoever ends ctx from now on finds the call running.
+	fault.Point("guard: before the server")
+	if s.ctx.Err() != nil {
+		s.err = context.Cause(s.ctx) // what was not begun never reaches the server
+		return
+	}
 	defer s.recovered()
 	s.err = errExited
 	s.err = s.guard.judge(s.ctx, s.op.do(s.ctx))
