@@ -29,7 +29,8 @@ var (
 // call succeeded, it is given to reclaim, unless nil, to close the descriptor or release the lock.
 //
 // The call runs on a goroutine of its own, which costs about a microsecond; a thread is given up for it only if it is
-// abandoned, and ends with it. An abandoned call may still use its memory: do not let it share buffers with the caller.
+// abandoned, and ends with it. An abandoned call may still use its memory: do not let it share buffers with the caller. A
+// panic of call ends the program, as in any goroutine that nobody recovers in.
 //
 //	fd, err := cancel.Abandonable(ctx, time.Second,
 //		func(ctx context.Context) (int, error) { return cancel.Open(ctx, name, unix.O_RDONLY, 0) },

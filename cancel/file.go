@@ -14,7 +14,8 @@ import (
 // not all that wait at the file, and it works for what the Go runtime cannot poll: terminals shared with other
 // programs, blocking pipes, devices, regular files on slow servers.
 //
-// An operation that waits keeps a thread, also at a file that is in non-blocking mode.
+// An operation that waits keeps a thread, also at a file that is in non-blocking mode. All operations can be cancelled, by
+// Close if not by their context, so all cost what a cancellable call costs.
 type File struct {
 	f       *os.File
 	fd      int
