@@ -32,6 +32,14 @@ var registry struct {
 
 // watch returns the watcher of ctx, whose Done channel is done.
 func watch(ctx context.Context, done <-chan struct{}) (*watcher, error) {
+	if c, ok := ctx.(oneRequest); ok {
+		if err := ready(); err != nil {
+			return nil, err
+		}
+		w := &watcher{cause: causeContext}
+		w.stop = c.AfterFunc(w.fire)
+		return w, nil
+	}
 	if v, ok := registry.m.Load(done); ok {
 		if w := v.(weak.Pointer[watcher]).Value(); w != nil {
 			return w, nil
@@ -81,6 +89,13 @@ func register(ctx context.Context, done <-chan struct{}) (*watcher, error) {
 // afterFuncer is what context.AfterFunc asks of contexts that are not the standard library's.
 type afterFuncer interface {
 	AfterFunc(func()) func() bool
+}
+
+// oneRequest is a context that lasts for one request and sees few calls (a lane's): to keep a watcher for it would cost
+// more than it saves.
+type oneRequest interface {
+	afterFuncer
+	OneRequest()
 }
 
 // probe finds out whether package context can register with a context itself or needs a goroutine that waits. The

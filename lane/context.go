@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,8 +17,7 @@ type reqCtx struct {
 	deadline int64 // CLOCK_MONOTONIC nanoseconds, 0 none
 	timer    *time.Timer
 	late     error // the cause when the deadline passes
-	after    map[int]func()
-	afterID  int
+	after    []*afterCancel
 	watched  bool // somebody may still hold it after the request: not to be used again
 }
 
@@ -73,21 +73,27 @@ func (c *reqCtx) AfterFunc(f func()) (stop func() bool) {
 		go f()
 		return func() bool { return false }
 	}
-	if c.after == nil {
-		c.after = make(map[int]func())
-	}
-	id := c.afterID
-	c.afterID++
-	c.after[id] = f
+	a := &afterCancel{f}
+	c.after = append(c.after, a)
 	c.mu.Unlock()
 	return func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		_, ok := c.after[id]
-		delete(c.after, id)
-		return ok
+		i := slices.Index(c.after, a)
+		if i < 0 {
+			return false
+		}
+		c.after = slices.Delete(c.after, i, i+1)
+		return true
 	}
 }
+
+// OneRequest says that c ends with one request: who watches a context for many
+// calls need not remember it.
+func (c *reqCtx) OneRequest() {}
+
+// afterCancel is what AfterFunc was given.
+type afterCancel struct{ f func() }
 
 // cancel ends c once; later causes change nothing.
 func (c *reqCtx) cancel(err error) {
@@ -106,8 +112,8 @@ func (c *reqCtx) cancel(err error) {
 	after := c.after
 	c.after = nil
 	c.mu.Unlock()
-	for _, f := range after {
-		f()
+	for _, a := range after {
+		a.f()
 	}
 }
 
