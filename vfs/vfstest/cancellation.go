@@ -3,6 +3,7 @@ package vfstest
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -26,7 +27,8 @@ type Transport struct {
 	Grace time.Duration
 	// Ioctls are passed on.
 	Ioctls bool
-	// Races is how often a cancel races its call; 0 means 10,000.
+	// Races is how often a cancel races its call; 0 means 10,000, or a million when
+	// HATI_HAMMER is set.
 	Races int
 }
 
@@ -39,6 +41,9 @@ func RunCancellation(t *testing.T, tr Transport) {
 	}
 	if tr.Races == 0 {
 		tr.Races = 10000
+		if os.Getenv("HATI_HAMMER") != "" {
+			tr.Races = 1000000
+		}
 	}
 	for _, c := range []struct {
 		name   string
