@@ -19,10 +19,12 @@ var timeCalls = calls{
 	unix.SYS_GETTIMEOFDAY: {fn: func(t *Task, a *Args) (uint64, error) {
 		return t.onHost(unix.SYS_GETTIMEOFDAY, a[:2]...)
 	}},
-	unix.SYS_TIME:         {fn: func(t *Task, a *Args) (uint64, error) { return t.onHost(unix.SYS_TIME, a[0]) }},
-	unix.SYS_SETTIMEOFDAY: {fn: func(*Task, *Args) (uint64, error) { return 0, syscall.EPERM }},
-	unix.SYS_TIMES:        {fn: sysTimes},
-	unix.SYS_GETRUSAGE:    {fn: sysGetrusage},
+	unix.SYS_TIME:          {fn: func(t *Task, a *Args) (uint64, error) { return t.onHost(unix.SYS_TIME, a[0]) }},
+	unix.SYS_SETTIMEOFDAY:  {fn: func(*Task, *Args) (uint64, error) { return 0, syscall.EPERM }},
+	unix.SYS_ADJTIMEX:      {fn: sysAdjtimex},
+	unix.SYS_CLOCK_ADJTIME: {fn: sysClockAdjtime},
+	unix.SYS_TIMES:         {fn: sysTimes},
+	unix.SYS_GETRUSAGE:     {fn: sysGetrusage},
 }
 
 // copyInTimespec copies a time to wait.

@@ -133,7 +133,8 @@ func sysKcmp(t *Task, a *Args) (uint64, error) {
 	pairs := map[int][2]any{
 		kcmpVM: {x.mem, y.mem}, kcmpFiles: {xf, yf}, kcmpFS: {x.fs, y.fs},
 		kcmpSighand: {x.proc.sig.handlers, y.proc.sig.handlers},
-		kcmpIO:      {x, y}, kcmpSysvsem: {x.proc, y.proc},
+		// Nobody has what these two are about.
+		kcmpIO: {t.k, t.k}, kcmpSysvsem: {t.k, t.k},
 	}
 	t.k.mu.Unlock()
 	if a.Int(2) == kcmpFile {
