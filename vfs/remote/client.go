@@ -23,6 +23,7 @@ type Client struct {
 	files  knownFiles
 	settle settler
 	args   argTable
+	loans  knownLoans
 	breach errorOnce
 }
 
@@ -180,6 +181,15 @@ func (c *Client) handle(ctx context.Context, r *lane.Request) error {
 			return c.broken("%v", err)
 		}
 		c.files.ready(&m)
+		return nil
+	case r.Op == wire.OpRecall && r.IsNote:
+		var m wire.RecallNote
+		if err := m.DecodeLane(r.Data, version); err != nil {
+			return c.broken("%v", err)
+		}
+		if !c.loans.recall(m.Loan) {
+			return c.broken("loan %d was recalled and never given", m.Loan)
+		}
 		return nil
 	case (r.Op == wire.OpUserRead || r.Op == wire.OpUserWrite) && !r.IsNote:
 		var m wire.UserRequest

@@ -23,7 +23,10 @@ type file struct {
 }
 
 // dataFile is an open file that is no directory.
-type dataFile struct{ file }
+type dataFile struct {
+	file
+	host borrower
+}
 
 // The kinds of open files: see node.
 type (
@@ -95,6 +98,12 @@ func (f *file) Flush(ctx context.Context) error {
 		return nil
 	}
 	return f.c.outcome(f.c.call.Flush(ctx, &wire.FileRequest{File: f.id}, new(wire.Empty), nil))
+}
+
+// Close gives the host file back, too.
+func (f *dataFile) Close() error {
+	f.host.giveBack()
+	return f.file.Close()
 }
 
 // GetLock and SetLock are ENOSYS for a file whose server keeps no locks by it.
@@ -189,6 +198,9 @@ func (f *dataFile) Read(ctx context.Context, p []byte, off int64) (int, error) {
 	io := ioCalls.Get().(*ioCall)
 	defer io.put()
 	p = p[:min(len(p), wire.MaxTransfer)]
+	if n, ok, err := f.readHost(ctx, p, off); ok {
+		return n, err
+	}
 	io.read = wire.ReadRequest{File: f.id, Off: off, Size: uint32(len(p))}
 	io.x.Room = p
 	if err := f.c.call.Read(ctx, &io.read, &io.empty, &io.x); err != nil {
@@ -202,6 +214,9 @@ func (f *dataFile) Write(ctx context.Context, p []byte, off int64) (int, error) 
 	io := ioCalls.Get().(*ioCall)
 	defer io.put()
 	p = p[:min(len(p), wire.MaxTransfer)]
+	if n, ok, err := f.writeHost(ctx, p, off); ok {
+		return n, err
+	}
 	io.write = wire.WriteRequest{File: f.id, Off: off}
 	io.x.Bulk = p
 	err := f.c.call.Write(ctx, &io.write, &io.count, &io.x)
@@ -284,6 +299,10 @@ func (f *dataFile) data() *dataFile { return f }
 func (f *dataFile) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping, error) {
 	if f.bits&wire.FileMapper == 0 {
 		return vfs.Mapping{}, syscall.ENODEV
+	}
+	if l := f.borrowed(ctx); l != nil {
+		var once sync.Once
+		return vfs.Mapping{FD: l.o.FD(), Offset: l.off, Release: func() { once.Do(l.leave) }}, nil
 	}
 	var rep wire.MapReply
 	var x lane.Extra

@@ -15,6 +15,7 @@ type settler struct {
 	mu      sync.Mutex // a leaf
 	files   []uint64
 	nodes   []wire.Count
+	loans   []uint64
 	running bool
 	closed  chan struct{} // closed when the server has closed all of files; nil if none
 }
@@ -35,6 +36,13 @@ func (s *settler) forget(c wire.Count) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.nodes = append(s.nodes, c)
+	s.startLocked()
+}
+
+func (s *settler) returned(loan uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loans = append(s.loans, loan)
 	s.startLocked()
 }
 
@@ -65,13 +73,13 @@ func (s *settler) run() {
 	ctx := context.Background() // the lane's end ends the calls
 	for {
 		s.mu.Lock()
-		files, nodes := s.files, s.nodes
-		s.files, s.nodes = nil, nil
+		files, nodes, loans := s.files, s.nodes, s.loans
+		s.files, s.nodes, s.loans = nil, nil, nil
 		if len(files) == 0 && s.closed != nil {
 			close(s.closed)
 			s.closed = nil
 		}
-		if len(files)+len(nodes) == 0 {
+		if len(files)+len(nodes)+len(loans) == 0 {
 			s.running = false
 			s.mu.Unlock()
 			return
@@ -82,6 +90,9 @@ func (s *settler) run() {
 			n := min(len(files), settleBatch)
 			_ = s.client.call.Close(ctx, &wire.CloseRequest{Files: files[:n]}, new(wire.Empty), nil)
 			files = files[n:]
+		}
+		for _, id := range loans {
+			_ = s.client.call.Returned(ctx, &wire.ReturnedNote{Loan: id}, nil)
 		}
 		for len(nodes) > 0 {
 			n := min(len(nodes), settleBatch)

@@ -90,6 +90,7 @@ type conn struct {
 	files fileTable
 	locks ownerTable
 	ready notifier
+	loans loanTable
 	gone  context.Context // ends with the lane
 	leave context.CancelCauseFunc
 	work  sync.WaitGroup // requests under way
@@ -110,6 +111,7 @@ func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
 	c.nodes.clear(o.MaxNodes)
 	c.gone, c.leave = context.WithCancelCause(context.Background())
 	c.ready.conn = c
+	c.files.loans = &c.loans
 	return c
 }
 
@@ -167,6 +169,7 @@ func (c *conn) finish() {
 	c.ending.Unlock()
 	c.files.end()
 	c.work.Wait()
+	c.loans.endAll()
 	c.locks.release(c)
 	c.nodes.clear(0)
 }
@@ -263,6 +266,7 @@ func fileBits(f vfs.File) (bits uint32) {
 	_, ioctl := f.(vfs.Ioctler)
 	_, locker := f.(vfs.Locker)
 	m, message := f.(vfs.Messenger)
+	_, lender := f.(vfs.Lender)
 	set(dir, wire.FileDir)
 	set(vfs.IsStream(f), wire.FileStream)
 	set(keeper, wire.FileKeeper)
@@ -271,6 +275,7 @@ func fileBits(f vfs.File) (bits uint32) {
 	set(flusher, wire.FileFlusher)
 	set(ioctl, wire.FileIoctler)
 	set(locker, wire.FileLocker)
+	set(lender, wire.FileLender)
 	set(message && m.Message(), wire.FileMessage)
 	return bits
 }

@@ -321,11 +321,8 @@ func (c *conn) Close(_ context.Context, req *wire.CloseRequest, _ *wire.Empty, _
 	return nil
 }
 
-// Not asked of a server, or not yet.
-func (c *conn) Lend(context.Context, *wire.LendRequest, *wire.LendReply, *lane.Request) error {
-	return syscall.ENOSYS
-}
-func (c *conn) Returned(context.Context, *wire.ReturnedNote, *lane.Request) error { return nil }
+// What a server asks, and is not asked.
+
 func (c *conn) Ready(context.Context, *wire.ReadyNote, *lane.Request) error {
 	return c.broken("a server's note")
 }

@@ -99,13 +99,25 @@ type notifier struct {
 	conn    *conn
 	mu      sync.Mutex // a leaf
 	list    []*openFile
+	recalls []uint64
 	running bool
+}
+
+func (n *notifier) recall(id uint64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.recalls = append(n.recalls, id)
+	n.startLocked()
 }
 
 func (n *notifier) add(f *openFile) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.list = append(n.list, f)
+	n.startLocked()
+}
+
+func (n *notifier) startLocked() {
 	if !n.running {
 		n.running = true
 		go n.run()
@@ -117,14 +129,17 @@ func (n *notifier) run() {
 	client := wire.Client{Lane: c.end}
 	for {
 		n.mu.Lock()
-		list := n.list
-		n.list = nil
-		if len(list) == 0 || c.gone.Err() != nil {
+		list, recalls := n.list, n.recalls
+		n.list, n.recalls = nil, nil
+		if len(list)+len(recalls) == 0 || c.gone.Err() != nil {
 			n.running = false
 			n.mu.Unlock()
 			return
 		}
 		n.mu.Unlock()
+		for _, id := range recalls {
+			_ = client.Recall(c.gone, &wire.RecallNote{Loan: id}, nil) // fails with the lane, which ends all loans
+		}
 		for _, f := range list {
 			f.watch.mu.Lock()
 			note := wire.ReadyNote{File: f.id, Events: uint32(f.watch.events), Seq: f.watch.seq}

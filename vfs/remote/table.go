@@ -105,6 +105,7 @@ type fileTable struct {
 	last   uint64
 	max    int
 	closed bool
+	loans  *loanTable
 }
 
 // openFile is a file that a client has open. It is closed when the client has
@@ -114,7 +115,8 @@ type openFile struct {
 	file  vfs.File
 	flags int
 	watch watched
-	refs  int // guarded by fileTable.mu; 1 while in the table
+	refs  int      // guarded by fileTable.mu; 1 while in the table
+	loans []uint64 // likewise
 }
 
 // add enters f; it is closed if that fails.
@@ -150,9 +152,28 @@ func (t *fileTable) put(f *openFile) {
 	last := f.refs == 0
 	t.mu.Unlock()
 	if last {
+		for _, id := range f.loans {
+			t.loans.end(id)
+		}
 		f.watch.end()
 		f.file.Close()
 	}
+}
+
+// maxLoans bounds how often a client may ask for a file's host file.
+const maxLoans = 16
+
+func (t *fileTable) mayLend(f *openFile) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(f.loans) < maxLoans
+}
+
+// lent notes a loan of f's, which ends with f.
+func (t *fileTable) lent(f *openFile, id uint64) {
+	t.mu.Lock()
+	f.loans = append(f.loans, id)
+	t.mu.Unlock()
 }
 
 // remove takes a file out, once.

@@ -361,7 +361,6 @@ type LendRequest struct{ File uint64 }
 type LendReply struct {
 	Loan   uint64
 	Offset int64
-	Append bool
 }
 
 // RecallNote takes a loan back.

@@ -1605,11 +1605,6 @@ func (m *LendRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
 func (m *LendReply) AppendLane(b []byte, version uint32) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.Loan))
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.Offset))
-	if m.Append {
-		b = append(b, 1)
-	} else {
-		b = append(b, 0)
-	}
 	return b
 }
 
@@ -1624,16 +1619,12 @@ func (m *LendReply) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *LendReply) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 17 {
+	if len(b) < 16 {
 		return nil, lane.ErrMessageShort
 	}
 	m.Loan = uint64(binary.LittleEndian.Uint64(b[0:]))
 	m.Offset = int64(binary.LittleEndian.Uint64(b[8:]))
-	if b[16] > 1 {
-		return nil, lane.ErrMessageValue
-	}
-	m.Append = b[16] == 1
-	b = b[17:]
+	b = b[16:]
 	return b, nil
 }
 
