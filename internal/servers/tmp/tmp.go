@@ -81,15 +81,15 @@ func (f *FS) Number(dev, first uint64) {
 // Root returns the root directory.
 func (f *FS) Root(context.Context) (vfs.Node, error) { return f.root, nil }
 
-// Statfs tells the size; without a limit, what tmpfs would say of one without.
+// Statfs tells the size and the room; without a limit, those of the host's memory.
 func (f *FS) Statfs(context.Context) (vfs.Statfs, error) {
 	s := vfs.Statfs{Type: unix.TMPFS_MAGIC, BlockSize: pageSize, NameMax: nameMax, FSID: f.dev}
 	total := f.limit / pageSize
+	free := max(0, total-f.used.Load()/pageSize)
 	if f.limit == 0 {
-		total = math.MaxInt32
+		total, free = hostMemory()
 	}
-	s.Blocks = uint64(total)
-	s.BlocksFree = uint64(max(0, total-f.used.Load()/pageSize))
+	s.Blocks, s.BlocksFree = uint64(total), uint64(free)
 	s.BlocksAvailable = s.BlocksFree
 	s.Files = math.MaxInt32
 	s.FilesFree = uint64(max(0, math.MaxInt32-f.files.Load()))
