@@ -62,7 +62,8 @@ type control struct {
 	path     string
 	listener *net.UnixListener
 	about    snapshot
-	done     chan struct{}
+	serving  bool
+	done     chan struct{} // serve has ended
 }
 
 // newControl makes the socket.
@@ -88,7 +89,62 @@ func newControl(command []string) (*control, error) {
 	return c, nil
 }
 
-// serve answers until close.
+// controlVar hands the socket on to the program that hati.Isolate starts anew,
+// which can make none: its descriptor and its name.
+const controlVar = "HATI_CONTROL"
+
+// openControl makes the socket, or takes the one that was made before this
+// program was started anew. With again it is about to be.
+func openControl(command []string, again bool) (*control, error) {
+	if v := os.Getenv(controlVar); v != "" {
+		os.Unsetenv(controlVar)
+		return adoptControl(v, command)
+	}
+	c, err := newControl(command)
+	if err != nil || !again {
+		return c, err
+	}
+	raw, err := c.listener.SyscallConn()
+	if err != nil {
+		return c, nil
+	}
+	_ = raw.Control(func(fd uintptr) {
+		if kept, err := unix.FcntlInt(fd, unix.F_DUPFD, 3); err == nil { // not closed by exec
+			os.Setenv(controlVar, strconv.Itoa(kept)+" "+c.path)
+		}
+	})
+	return c, nil
+}
+
+func adoptControl(v string, command []string) (*control, error) {
+	number, path, _ := strings.Cut(v, " ")
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, fmt.Errorf("%s=%q: %w", controlVar, v, err)
+	}
+	unix.CloseOnExec(fd)
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close()
+		return nil, fmt.Errorf("%s=%q is no socket of hati", controlVar, v)
+	}
+	u.SetUnlinkOnClose(false)
+	return &control{path: path, listener: u, done: make(chan struct{}),
+		about: snapshot{PID: os.Getpid(), Command: command, Started: time.Now()}}, nil
+}
+
+// start answers until close.
+func (c *control) start(box *hati.Box) {
+	c.serving = true
+	go c.serve(box)
+}
+
 func (c *control) serve(box *hati.Box) {
 	defer close(c.done)
 	for {
@@ -106,11 +162,13 @@ func (c *control) serve(box *hati.Box) {
 	}
 }
 
-// close ends serve, which must have been called.
+// close ends serve, if it was called, and takes the name away.
 func (c *control) close() {
 	c.listener.Close()
 	_ = os.Remove(c.path)
-	<-c.done
+	if c.serving {
+		<-c.done
+	}
 }
 
 // sameUser reports whether the other side is a process of this user, or root.

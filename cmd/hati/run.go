@@ -57,6 +57,12 @@ func (r *runCmd) run() (int, error) {
 	if err != nil {
 		return statusFailure, err
 	}
+	ctl, err := openControl(args, r.Isolate)
+	if err != nil {
+		config.Log.Info("hati ps will not see this box", "error", err)
+	} else {
+		defer ctl.close()
+	}
 	if r.Isolate {
 		// Files that are opened here are not there any more when it returns.
 		if err := hati.Isolate(*config); err != nil {
@@ -84,24 +90,13 @@ func (r *runCmd) run() (int, error) {
 			signal.Notify(signals, s)
 		}
 	}
-	// Before the box: with --isolate nothing can be made afterwards.
-	ctl, ctlErr := newControl(args)
-	if ctlErr != nil {
-		config.Log.Info("hati ps will not see this box", "error", ctlErr)
-	}
 	box, err := hati.New(*config)
-	if ctl != nil {
-		defer ctl.close()
-	}
 	if err != nil {
-		if ctl != nil {
-			close(ctl.done)
-		}
 		return statusFailure, err
 	}
 	defer box.Close()
 	if ctl != nil {
-		go ctl.serve(box)
+		ctl.start(box)
 	}
 	ctx, cancel := context.Background(), context.CancelFunc(func() {})
 	if r.Timeout > 0 {

@@ -201,7 +201,11 @@ func (c *taskContext) Err() error {
 	return c.err
 }
 
+// Done is asked for by servers that are about to wait.
 func (c *taskContext) Done() <-chan struct{} {
+	if c.task != nil && !c.task.op.waiting.Load() {
+		c.task.op.waiting.Store(true)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done == nil {
