@@ -15,9 +15,10 @@ type (
 		g *Guard
 		n vfs.Node
 	}
-	dir      struct{ node }
+	opener   struct{ node }
+	dir      struct{ opener }
 	link     struct{ node }
-	lockNode struct{ node }
+	lockNode struct{ opener }
 	lockDir  struct{ dir }
 )
 
@@ -44,14 +45,17 @@ func (g *Guard) node(n vfs.Node, err error) (vfs.Node, error) {
 	switch n.(type) {
 	case vfs.Dir:
 		if locks {
-			return lockDir{dir{s}}, nil
+			return lockDir{dir{opener{s}}}, nil
 		}
-		return dir{s}, nil
+		return dir{opener{s}}, nil
 	case vfs.Readlinker:
 		return link{s}, nil
 	}
-	if locks {
-		return lockNode{s}, nil
+	switch _, opens := n.(vfs.Opener); {
+	case locks:
+		return lockNode{opener{s}}, nil
+	case opens:
+		return opener{s}, nil
 	}
 	return s, nil
 }
@@ -107,7 +111,7 @@ func (o *openOp) late(*Guard)             { dispose(o.f) }
 func (o *openOp) about() (string, string) { return "open", "" }
 
 // Open opens the file. One that comes too late is closed.
-func (n node) Open(ctx context.Context, flags int) (vfs.File, error) {
+func (n opener) Open(ctx context.Context, flags int) (vfs.File, error) {
 	if _, ok := n.n.(vfs.Opener); !ok {
 		return nil, syscall.ENXIO
 	}
