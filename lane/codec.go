@@ -58,6 +58,9 @@ func (s *Scratch) Call(ctx context.Context, l *Lane, x *Extra) error {
 		s.Request.Bulk, s.Request.Objects, s.reply.Bulk = x.Bulk, x.Objects, x.Room
 		x.Objects = nil
 	}
+	if f := l.cfg.Trailer; f != nil {
+		s.Request.Data = f(ctx, s.Request.Data)
+	}
 	err := l.Call(ctx, &s.Request, &s.reply)
 	if x != nil {
 		x.Room, x.Got = s.reply.Bulk, s.reply.Objects

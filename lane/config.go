@@ -37,6 +37,10 @@ type Config struct {
 	// when 0) to Version; the newest that both speak is used ([Lane.Version]).
 	Protocol        string
 	Version, Oldest uint32
+	// Trailer, when not nil, is given the encoded request of each call that a
+	// generated client makes, and appends what goes with every request of the
+	// protocol; the server's handler takes it off again.
+	Trailer func(ctx context.Context, data []byte) []byte
 	// Name appears in listings of pending operations.
 	Name string
 

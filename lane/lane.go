@@ -93,10 +93,10 @@ func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
 // SetFinal changes Config.Final likewise.
 func (l *Lane) SetFinal(f func(context.Context) <-chan struct{}) { l.cfg.Final = f }
 
-// Settle changes how this end's calls end likewise: Causes, Final and Impatient
-// become those of cfg.
+// Settle changes how this end's calls are made and end likewise: Causes, Final,
+// Impatient and Trailer become those of cfg.
 func (l *Lane) Settle(cfg Config) {
-	l.cfg.Causes, l.cfg.Final, l.cfg.Impatient = cfg.Causes, cfg.Final, cfg.Impatient
+	l.cfg.Causes, l.cfg.Final, l.cfg.Impatient, l.cfg.Trailer = cfg.Causes, cfg.Final, cfg.Impatient, cfg.Trailer
 }
 
 // SetProtocol changes Config.Name, Protocol, Version and Oldest likewise, to what

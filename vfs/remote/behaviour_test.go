@@ -413,3 +413,47 @@ func TestC13_StoppedServer(t *testing.T) {
 		t.Errorf("an open after it: %v", err)
 	}
 }
+
+// whoever is a directory that decides by the caller.
+type whoever struct{}
+
+func (whoever) Root(context.Context) (vfs.Node, error) { return whoever{}, nil }
+func (whoever) Stat(context.Context) (vfs.Attr, error) {
+	return vfs.Attr{Ino: 1, Mode: unix.S_IFDIR | 0o700, OwnAccess: true}, nil
+}
+func (whoever) Lookup(context.Context, string) (vfs.Node, error) { return nil, syscall.ENOENT }
+func (whoever) Access(ctx context.Context, mask uint32) error {
+	if c, ok := vfs.CallerOf(ctx); !ok || c != (vfs.Caller{UID: 1000, GID: 1001, PID: 7}) || mask != 4 {
+		return syscall.EACCES
+	}
+	return nil
+}
+
+type calling struct{ context.Context }
+
+func (c calling) Value(key any) any {
+	if _, ok := key.(vfs.CallerKey); ok {
+		return c
+	}
+	return c.Context.Value(key)
+}
+func (calling) Caller() vfs.Caller { return vfs.Caller{UID: 1000, GID: 1001, PID: 7} }
+
+// Who asks goes along with the request.
+func TestCaller(t *testing.T) {
+	bothLanes(t, func(t *testing.T, shared bool) {
+		a, b := pair(t, shared)
+		serveFS(t, b, whoever{})
+		n, _ := newClient(t, a).FS().Root(ctx)
+		if attr, err := n.Stat(ctx); !attr.OwnAccess || err != nil {
+			t.Errorf("%+v, %v", attr, err)
+		}
+		k := n.(vfs.Accesser)
+		if err := k.Access(calling{ctx}, 4); err != nil {
+			t.Error(err)
+		}
+		if err := k.Access(ctx, 4); err != syscall.EACCES {
+			t.Errorf("nobody in particular: %v", err)
+		}
+	})
+}

@@ -174,6 +174,11 @@ func (t *argTable) with(token uint64, f func(vfs.IoctlArg) error) error {
 // handle answers the server: its notes, and its questions about an ioctl.
 func (c *Client) handle(ctx context.Context, r *lane.Request) error {
 	version := c.lane.Version()
+	if !r.IsNote {
+		if _, ok := takeCaller(ctx, &r.Data); !ok {
+			return syscall.EBADMSG
+		}
+	}
 	switch {
 	case r.Op == wire.OpReady && r.IsNote:
 		var m wire.ReadyNote

@@ -97,8 +97,16 @@ func (n *node) Stat(ctx context.Context) (vfs.Attr, error) {
 	return vfs.Attr{
 		Dev: a.Dev, Ino: a.Ino, Rdev: a.Rdev, Mode: a.Mode, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Blksize: a.Blksize,
 		Size: a.Size, Blocks: a.Blocks,
-		Atime: timespec(a.Atime), Mtime: timespec(a.Mtime), Ctime: timespec(a.Ctime), Btime: timespec(a.Btime),
+		Atime: timespec(a.Atime), Mtime: timespec(a.Mtime), Ctime: timespec(a.Ctime), Btime: timespec(a.Btime), OwnAccess: a.OwnAccess,
 	}, nil
+}
+
+// Access asks a server that decides itself who may do what.
+func (n *node) Access(ctx context.Context, mask uint32) error {
+	if n.kind&wire.NodeAccesser == 0 {
+		return nil
+	}
+	return n.c.outcome(n.c.call.Access(ctx, &wire.AccessRequest{Node: n.id, Mask: mask}, new(wire.Empty), nil))
 }
 
 // SetAttr changes attributes.

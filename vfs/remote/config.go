@@ -25,7 +25,7 @@ func Config(name string) lane.Config {
 		},
 		Final: vfs.Final, Impatient: true,
 		Protocol: wire.ProtocolName, Version: wire.ProtocolVersion, Oldest: wire.ProtocolOldest,
-		Name: name,
+		Trailer: trailer, Name: name,
 	}
 }
 

@@ -107,6 +107,7 @@ func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
 	if o.MaxFiles <= 0 {
 		o.MaxFiles = 65_536
 	}
+	end.Settle(Config(""))
 	c := &conn{end: end, fs: fs, opts: o, files: fileTable{byID: map[uint64]*openFile{}, max: o.MaxFiles}}
 	c.nodes.clear(o.MaxNodes)
 	c.gone, c.leave = context.WithCancelCause(context.Background())
@@ -127,6 +128,12 @@ func (c *conn) handler() lane.Handler {
 			return vfs.ErrCallerDied
 		}
 		defer c.work.Done()
+		if !r.IsNote {
+			var ok bool
+			if ctx, ok = takeCaller(ctx, &r.Data); !ok {
+				return c.broken("a call without a caller")
+			}
+		}
 		err := h(ctx, r)
 		if err == nil {
 			return nil

@@ -278,6 +278,18 @@ func (c *conn) Removexattr(ctx context.Context, req *wire.NameRequest, _ *wire.E
 	return vfs.Removexattr(ctx, n, req.Name)
 }
 
+// Access asks a server that decides itself; others leave it to the mode.
+func (c *conn) Access(ctx context.Context, req *wire.AccessRequest, _ *wire.Empty, _ *lane.Request) error {
+	n, err := c.node(req.Node)
+	if err != nil {
+		return err
+	}
+	if a, ok := n.(vfs.Accesser); ok {
+		return a.Access(ctx, req.Mask)
+	}
+	return nil
+}
+
 // Forget gives nodes back.
 func (c *conn) Forget(_ context.Context, req *wire.ForgetNote, _ *lane.Request) error {
 	for _, n := range req.Nodes {
@@ -295,6 +307,6 @@ func wireAttr(a *vfs.Attr) wire.Attr {
 	return wire.Attr{
 		Dev: a.Dev, Ino: a.Ino, Rdev: a.Rdev, Mode: a.Mode, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Blksize: a.Blksize,
 		Size: a.Size, Blocks: a.Blocks,
-		Atime: wireTime(a.Atime), Mtime: wireTime(a.Mtime), Ctime: wireTime(a.Ctime), Btime: wireTime(a.Btime),
+		Atime: wireTime(a.Atime), Mtime: wireTime(a.Mtime), Ctime: wireTime(a.Ctime), Btime: wireTime(a.Btime), OwnAccess: a.OwnAccess,
 	}
 }

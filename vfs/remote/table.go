@@ -46,6 +46,9 @@ func nodeBits(n vfs.Node) (bits uint32) {
 	if _, ok := n.(vfs.Locker); ok {
 		bits |= wire.NodeLocker
 	}
+	if _, ok := n.(vfs.Accesser); ok {
+		bits |= wire.NodeAccesser
+	}
 	return bits
 }
 

@@ -45,6 +45,7 @@ package wire
 //lane:note 37 Forget ForgetNote
 //lane:call 38 Lend LendRequest LendReply
 //lane:note 39 Returned ReturnedNote
+//lane:call 40 Access AccessRequest Empty
 //lane:note 64 Ready ReadyNote
 //lane:call 65 UserRead UserRequest Empty
 //lane:call 66 UserWrite UserRequest Empty
@@ -60,7 +61,8 @@ const (
 	NodeLink
 	NodeOpener
 	NodeLocker
-	NodeBits = NodeDir | NodeLink | NodeOpener | NodeLocker
+	NodeAccesser
+	NodeBits = NodeDir | NodeLink | NodeOpener | NodeLocker | NodeAccesser
 )
 
 // Bits of an open file: what a client must know beforehand.
@@ -80,6 +82,12 @@ const (
 
 // Bits of a file system.
 const FSStatfs = 1
+
+// AccessRequest asks whether the caller may do what access(2)'s Mask says.
+type AccessRequest struct {
+	Node uint64
+	Mask uint32
+}
 
 // Empty has no fields.
 type Empty struct{}
@@ -108,6 +116,7 @@ type Attr struct {
 	Blksize                    uint32
 	Size, Blocks               int64
 	Atime, Mtime, Ctime, Btime Time
+	OwnAccess                  bool
 }
 
 // RootReply is the file system.

@@ -59,11 +59,39 @@ const (
 	OpForget      = 37
 	OpLend        = 38
 	OpReturned    = 39
+	OpAccess      = 40
 	OpReady       = 64
 	OpUserRead    = 65
 	OpUserWrite   = 66
 	OpRecall      = 67
 )
+
+// AppendLane appends m as version has it.
+func (m *AccessRequest) AppendLane(b []byte, version uint32) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Node))
+	b = binary.LittleEndian.AppendUint32(b, uint32(m.Mask))
+	return b
+}
+
+// DecodeLane reads all of b as version has it. Byte slices in m share b's memory;
+// other slices and strings reuse what m had.
+func (m *AccessRequest) DecodeLane(b []byte, version uint32) error {
+	rest, err := m.decodeLane(b, version)
+	if err == nil && len(rest) != 0 {
+		err = lane.ErrMessageLong
+	}
+	return err
+}
+
+func (m *AccessRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
+	if len(b) < 12 {
+		return nil, lane.ErrMessageShort
+	}
+	m.Node = uint64(binary.LittleEndian.Uint64(b[0:]))
+	m.Mask = uint32(binary.LittleEndian.Uint32(b[8:]))
+	b = b[12:]
+	return b, nil
+}
 
 // AppendLane appends m as version has it.
 func (m *Empty) AppendLane(b []byte, version uint32) []byte {
@@ -181,6 +209,11 @@ func (m *Attr) AppendLane(b []byte, version uint32) []byte {
 	b = m.Mtime.AppendLane(b, version)
 	b = m.Ctime.AppendLane(b, version)
 	b = m.Btime.AppendLane(b, version)
+	if m.OwnAccess {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
 	return b
 }
 
@@ -195,7 +228,7 @@ func (m *Attr) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *Attr) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 124 {
+	if len(b) < 125 {
 		return nil, lane.ErrMessageShort
 	}
 	m.Dev = uint64(binary.LittleEndian.Uint64(b[0:]))
@@ -216,7 +249,11 @@ func (m *Attr) decodeLane(b []byte, version uint32) ([]byte, error) {
 	m.Ctime.Nsec = int64(binary.LittleEndian.Uint64(b[100:]))
 	m.Btime.Sec = int64(binary.LittleEndian.Uint64(b[108:]))
 	m.Btime.Nsec = int64(binary.LittleEndian.Uint64(b[116:]))
-	b = b[124:]
+	if b[124] > 1 {
+		return nil, lane.ErrMessageValue
+	}
+	m.OwnAccess = b[124] == 1
+	b = b[125:]
 	return b, nil
 }
 
@@ -358,7 +395,7 @@ func (m *AttrReply) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *AttrReply) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 124 {
+	if len(b) < 125 {
 		return nil, lane.ErrMessageShort
 	}
 	m.Attr.Dev = uint64(binary.LittleEndian.Uint64(b[0:]))
@@ -379,7 +416,11 @@ func (m *AttrReply) decodeLane(b []byte, version uint32) ([]byte, error) {
 	m.Attr.Ctime.Nsec = int64(binary.LittleEndian.Uint64(b[100:]))
 	m.Attr.Btime.Sec = int64(binary.LittleEndian.Uint64(b[108:]))
 	m.Attr.Btime.Nsec = int64(binary.LittleEndian.Uint64(b[116:]))
-	b = b[124:]
+	if b[124] > 1 {
+		return nil, lane.ErrMessageValue
+	}
+	m.Attr.OwnAccess = b[124] == 1
+	b = b[125:]
 	return b, nil
 }
 
@@ -2217,6 +2258,20 @@ func (c Client) Returned(ctx context.Context, req *ReturnedNote, x *lane.Extra) 
 	return s.Note(ctx, c.Lane, x)
 }
 
+// Access makes a call. A signal interrupts it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
+func (c Client) Access(ctx context.Context, req *AccessRequest, rep *Empty, x *lane.Extra) error {
+	s := lane.GetScratch()
+	defer s.Put()
+	version := c.Lane.Version()
+	s.Request.Op = OpAccess
+	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
+	if err := s.Call(ctx, c.Lane, x); err != nil {
+		return err
+	}
+	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+}
+
 // Ready sends a note. x, which may be nil, carries bulk and objects.
 func (c Client) Ready(ctx context.Context, req *ReadyNote, x *lane.Extra) error {
 	s := lane.GetScratch()
@@ -2305,6 +2360,7 @@ type Server interface {
 	Forget(ctx context.Context, req *ForgetNote, r *lane.Request) error
 	Lend(ctx context.Context, req *LendRequest, rep *LendReply, r *lane.Request) error
 	Returned(ctx context.Context, req *ReturnedNote, r *lane.Request) error
+	Access(ctx context.Context, req *AccessRequest, rep *Empty, r *lane.Request) error
 	Ready(ctx context.Context, req *ReadyNote, r *lane.Request) error
 	UserRead(ctx context.Context, req *UserRequest, rep *Empty, r *lane.Request) error
 	UserWrite(ctx context.Context, req *UserRequest, rep *Empty, r *lane.Request) error
@@ -2501,6 +2557,11 @@ func Handler(s Server) lane.Handler {
 	}
 	var poolLend = sync.Pool{New: func() any { return new(ioLend) }}
 	var poolReturned = sync.Pool{New: func() any { return new(ReturnedNote) }}
+	type ioAccess struct {
+		req AccessRequest
+		rep Empty
+	}
+	var poolAccess = sync.Pool{New: func() any { return new(ioAccess) }}
 	var poolReady = sync.Pool{New: func() any { return new(ReadyNote) }}
 	type ioUserRead struct {
 		req UserRequest
@@ -2974,6 +3035,18 @@ func Handler(s Server) lane.Handler {
 				return syscall.EBADMSG
 			}
 			return s.Returned(ctx, m, r)
+		case OpAccess:
+			m := poolAccess.Get().(*ioAccess)
+			defer poolAccess.Put(m)
+			if err := m.req.DecodeLane(r.Data, version); err != nil || r.IsNote {
+				return syscall.EBADMSG
+			}
+			m.rep = Empty{}
+			if err := s.Access(ctx, &m.req, &m.rep, r); err != nil {
+				return err
+			}
+			r.Reply.Data = m.rep.AppendLane(r.Reply.Data[:0], version)
+			return nil
 		case OpReady:
 			m := poolReady.Get().(*ReadyNote)
 			defer poolReady.Put(m)
