@@ -149,15 +149,15 @@ func (t *Task) fill(p *program, img *loader.Image, f vfs.File, interp *loader.Im
 	// In an empty address space the places are the server's to choose: the stack
 	// at the top, what is position independent below it.
 	low, room := t.k.machine.Room()
-	room -= randomPages(topSpread)
-	top := room - randomPages(1<<20)
+	room -= t.randomPages(topSpread)
+	top := room - t.randomPages(1<<20)
 	room -= t.stackSize() + stackGuard
 	p.mem.stackStart = room + stackGuard
 	p.mem.stackEnd = p.mem.stackStart + t.stackSize()
 	var bias, interpBias uint64
 	if interp != nil {
 		interpBias = below(&room, interp)
-		bias = img.BiasFor(pieBase + randomPages(pieSpread))
+		bias = img.BiasFor(pieBase + t.randomPages(pieSpread))
 	} else {
 		bias = below(&room, img)
 	}
@@ -173,9 +173,9 @@ func (t *Task) fill(p *program, img *loader.Image, f vfs.File, interp *loader.Im
 	}
 	p.mem.brkStart = plan.Brk
 	if plan.BrkAway {
-		p.mem.brkStart = pieBase + randomPages(pieSpread)
+		p.mem.brkStart = pieBase + t.randomPages(pieSpread)
 	}
-	p.mem.brkStart += randomPages(32 << 20)
+	p.mem.brkStart += t.randomPages(32 << 20)
 	p.mem.brk = p.mem.brkStart
 	return t.fillStack(p, plan, top)
 }
@@ -373,8 +373,12 @@ var hostAux = sync.OnceValue(func() map[uint64]uint64 {
 	return aux
 })
 
-// randomPages returns a random multiple of the page below limit.
-func randomPages(limit uint64) uint64 {
+// randomPages returns a random multiple of the page below limit; 0 where
+// personality(2) wants programs always in the same place.
+func (t *Task) randomPages(limit uint64) uint64 {
+	if t.personality&addrNoRandomize != 0 {
+		return 0
+	}
 	var b [8]byte
 	rand.Read(b[:])
 	return binary.LittleEndian.Uint64(b[:]) % limit &^ (abi.PageSize - 1)

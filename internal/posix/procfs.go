@@ -234,7 +234,12 @@ func (p *Process) procFile(t *Task, tid int, name string, caller *Task) ([]byte,
 	case "cpuset":
 		return []byte("/\n"), nil
 	case "personality":
-		return []byte("00000000\n"), nil
+		if t == nil {
+			return nil, syscall.ESRCH
+		}
+		p.k.mu.Lock()
+		defer p.k.mu.Unlock()
+		return fmt.Appendf(nil, "%08x\n", t.personality), nil
 	case "setgroups":
 		return []byte("allow\n"), nil
 	case "uid_map", "gid_map":

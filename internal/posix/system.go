@@ -208,12 +208,17 @@ func sysGetrandom(t *Task, a *Args) (uint64, error) {
 }
 
 // personality(2)'s flags that mean something here.
-const addrUname26 = 0x0020000
+const (
+	addrUname26     = 0x0020000
+	addrNoRandomize = 0x0040000
+)
 
 func sysPersonality(t *Task, a *Args) (uint64, error) {
 	old := t.personality
 	if p := a.Uint(0); p != 0xffffffff {
+		t.k.mu.Lock() // for /proc
 		t.personality = p
+		t.k.mu.Unlock()
 	}
 	return uint64(old), nil
 }
