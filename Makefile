@@ -17,7 +17,7 @@ setup:
 
 test: setup check
 	$(GO) test -timeout 20m ./...
-	$(GO) test -tags faultpoints ./internal/guard
+	$(GO) test -tags faultpoints -run "TestC|TestCancellation" ./internal/guard ./internal/posix
 
 race: setup
 	HATI_RACE=1 $(GO) test -race -timeout 40m ./...

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hati-os/hati/internal/guard/fault"
+	"github.com/hati-os/hati/internal/fault"
 )
 
 // ActorKey is the key under which a ctx has the [Actor] on whose coroutine it is

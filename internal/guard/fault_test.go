@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hati-os/hati/internal/fault"
 	"github.com/hati-os/hati/internal/guard"
-	"github.com/hati-os/hati/internal/guard/fault"
 	"github.com/hati-os/hati/vfs"
 	"github.com/hati-os/hati/vfs/vfstest"
 	"golang.org/x/sys/unix"

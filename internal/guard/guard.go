@@ -29,7 +29,7 @@
 // contain everything: a fatal error of the runtime (concurrent map writes, a
 // stack without end) ends the program.
 //
-// The package imports vfs and the standard library.
+// The package imports vfs, internal/fault and the standard library.
 //
 // Lock order: file.mu, then slot.mu, then Guard.mu; pool.mu is a leaf.
 package guard

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hati-os/hati/internal/guard/fault"
+	"github.com/hati-os/hati/internal/fault"
 	"github.com/hati-os/hati/vfs"
 )
 

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hati-os/hati/internal/guard/fault"
+	"github.com/hati-os/hati/internal/fault"
 	"github.com/hati-os/hati/vfs"
 )
 

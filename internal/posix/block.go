@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hati-os/hati/internal/fault"
 	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/vfs"
 )
@@ -53,8 +54,10 @@ func (t *Task) sleep(deadline time.Time) error {
 		timer = tm.C
 	}
 	t.rest()
+	fault.Point("posix: about to sleep")
 	select {
 	case <-t.wake:
+		fault.Point("posix: woken")
 		return t.interrupted()
 	case <-timer:
 		return errTimeout
@@ -67,7 +70,9 @@ func (t *Task) sleepKillable() error {
 		return vfs.ErrKilled
 	}
 	t.rest()
+	fault.Point("posix: about to sleep")
 	<-t.wake
+	fault.Point("posix: woken")
 	if t.dying() {
 		return vfs.ErrKilled
 	}
@@ -96,9 +101,12 @@ func (t *Task) await(f vfs.File, events vfs.Events, deadline time.Time) error {
 // awaitPollable is await for what need not be a file.
 func (t *Task) awaitPollable(p vfs.Pollable, events vfs.Events, deadline time.Time) error {
 	w := vfs.Waiter{Mask: events, Wake: func(*vfs.Waiter, vfs.Events) { t.wakeUp() }}
+	fault.Point("posix: about to watch")
 	p.Watch(&w)
 	defer p.Unwatch(&w)
+	fault.Point("posix: watching")
 	for p.Poll(events|vfs.EventErr|vfs.EventHup) == 0 {
+		fault.Point("posix: not ready")
 		if err := t.sleep(deadline); err != nil {
 			return err
 		}
