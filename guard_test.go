@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
@@ -185,4 +186,44 @@ func TestC16_Shutdown(t *testing.T) {
 		t.Errorf("the server was told: %v", c)
 	}
 	cmd.Wait()
+}
+
+// TestC22_BoxLeavesNothing: a box is closed while many programs wait for a server
+// that is stuck. When the server answers, goroutines and descriptors are as
+// before.
+func TestC22_BoxLeavesNothing(t *testing.T) {
+	descriptors := func() int {
+		d, _ := os.ReadDir("/proc/self/fd")
+		return len(d)
+	}
+	p := vfstest.NewPuppet()
+	stop := p.Ignore("read")
+	defer stop.Release()
+	goroutines, fds := runtime.NumGoroutine(), descriptors()
+	box, err := hati.New(hati.Config{Mounts: []hati.Mount{hati.Server(p, "/puppet")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 50
+	cmd := box.Command("sh", "-c", "for i in $(seq "+strconv.Itoa(n)+"); do cat /puppet/file & done; wait")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		<-stop.Entered
+	}
+	start := time.Now()
+	if err := box.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Logf("closed after %v", time.Since(start))
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("took %v", d)
+	}
+	cmd.Wait()
+	stop.Release()
+	eventually(t, "all is as before", func() bool {
+		open, _, _ := p.Held()
+		return open == 0 && runtime.NumGoroutine() <= goroutines+2 && descriptors() <= fds
+	})
 }

@@ -33,8 +33,9 @@ const (
 	OperationAbandoned OperationState = "abandoned"      // left by its caller; the late result will be reclaimed
 )
 
-// Operations returns what is pending in the box, the oldest first within threads'
-// calls, and then the calls that servers owe an answer to nobody. It does not wait
+// Operations returns what is pending in the box: the calls of threads, the oldest
+// first, and then the calls whose callers have left and that servers have not
+// answered. It does not wait
 // for programs or servers. Waits for a futex and for time that a program makes
 // without asking hati are not among them.
 func (b *Box) Operations() []Operation {
