@@ -13,6 +13,8 @@
 // ctx is done. A method that gives up returns the ctx's cause
 // ([context.Cause]) and must have had no effect; a method that had an effect
 // (bytes moved, a file made) returns its result, even when ctx ended meanwhile.
+// Callers do not wait for a server that does not give up: they leave, with
+// [ErrInDoubt], and what the call makes later is closed, unlocked, released.
 //
 // Errors are [syscall.Errno] values, possibly wrapped; anything else becomes
 // EIO. End of file is (0, nil), as in POSIX, not io.EOF.

@@ -31,9 +31,9 @@ func (o *readOp) late(*Guard)             {}
 func (o *readOp) about() (string, string) { return "read", "" }
 
 func (f *file) read(ctx context.Context, p []byte, off int64, next bool) (int, error) {
+	b, keep := buffer(len(p))
 	s := f.g.begin(ctx)
 	o := &s.read
-	b, keep := buffer(len(p))
 	o.f, o.p, o.off, o.next, o.n = f.f, b, off, next, 0
 	if err := s.call(ctx, o, f); err != nil {
 		if err != errAbandoned {
@@ -98,10 +98,10 @@ func appendTo(ctx context.Context, f vfs.File, p []byte) (int, int64, error) {
 }
 
 func (f *file) write(ctx context.Context, p []byte, off int64, kind writeKind) (n int, end int64, err error) {
+	b, keep := buffer(len(p))
+	copy(b, p) // not under the slot's lock
 	s := f.g.begin(ctx)
 	o := &s.write
-	b, keep := buffer(len(p))
-	copy(b, p)
 	o.f, o.p, o.off, o.kind, o.n = f.f, b, off, kind, 0
 	if err := s.call(ctx, o, f); err != nil {
 		if err != errAbandoned {
