@@ -50,7 +50,9 @@ type peer interface {
 	died()
 }
 
-type forget struct{ id, lookups uint64 }
+// forget is what the daemon is to forget, after it has got all requests up to
+// one: a RELEASE of the same node must not come later.
+type forget struct{ id, lookups, after uint64 }
 
 func newConn(p peer) *conn {
 	var b [8]byte
@@ -111,7 +113,7 @@ func (c *conn) forget(id, lookups uint64) {
 		c.mu.Unlock()
 		return
 	}
-	c.forgets = append(c.forgets, forget{id, lookups})
+	c.forgets = append(c.forgets, forget{id, lookups, c.last})
 	c.mu.Unlock()
 	c.wake()
 }
@@ -201,6 +203,10 @@ func (c *conn) nextInterrupt(p []byte) int {
 // held.
 func (c *conn) nextForget(p []byte) int {
 	n := len(c.forgets)
+	if r := c.queue.first; r != nil {
+		for n = 0; n < len(c.forgets) && !r.noReply && c.forgets[n].after < r.unique&^resent; n++ {
+		}
+	}
 	if n == 0 {
 		return 0
 	}

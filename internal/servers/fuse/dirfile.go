@@ -46,7 +46,7 @@ func (f *dirFile) Node() vfs.Node { return f.d }
 // Close gives the handle back.
 func (f *dirFile) Close() error {
 	if !f.noHandle {
-		f.d.fs.release(f.d.id, f.fh, 0, true)
+		f.d.fs.release(f.d.id, f.fh, 0, true, f.d.alive)
 	}
 	return nil
 }

@@ -16,9 +16,9 @@ const largeFile = 0o100000
 type file struct {
 	n        *node
 	fh       uint64
-	flags    uint32 // open(2)'s
-	out      uint32 // the daemon's
-	noHandle bool   // opened without asking: nothing to release
+	flags    uint32   // open(2)'s
+	out      uint32   // the daemon's
+	noHandle bool     // opened without asking: nothing to release
 	backing  vfs.File // passthrough: reads and writes go there
 	unback   func()
 	poll     pollState
@@ -93,7 +93,7 @@ func (fs *FS) lateOpenOf(id uint64, op, flags uint32) func([]byte, error) {
 	return func(body []byte, err error) {
 		d := decoder{b: body}
 		if o := d.open(); err == nil && !d.bad {
-			fs.release(id, o.fh, flags, op == opOpendir)
+			fs.release(id, o.fh, flags, op == opOpendir, func() {})
 		}
 	}
 }
@@ -104,7 +104,7 @@ func (n *node) opened(out openOut, flags uint32) (vfs.File, error) {
 	if out.flags&openPassthrough != 0 && n.fs.has(initPassthrough) && n.fs.opts.Backing != nil {
 		b, done, err := n.fs.opts.Backing(out.backing)
 		if err != nil {
-			n.fs.release(n.id, out.fh, flags, false)
+			n.fs.release(n.id, out.fh, flags, false, n.alive)
 			return nil, syscall.EIO
 		}
 		f.backing, f.unback = b, done
@@ -125,14 +125,16 @@ func (n *node) enter(f *file) {
 	n.opens[f] = struct{}{}
 }
 
-// release sends a RELEASE or RELEASEDIR.
-func (fs *FS) release(id, fh uint64, flags uint32, isDir bool) {
+// release sends a RELEASE or RELEASEDIR, and calls then when it is answered: until
+// then the daemon may need the node.
+func (fs *FS) release(id, fh uint64, flags uint32, isDir bool, then func()) {
 	op := uint32(opRelease)
 	if isDir {
 		op = opReleasedir
 	}
 	r := newRequest(op, id)
 	r.in = r.enc().u64(fh).u32(flags, 0).u64(0).b
+	r.late = func([]byte, error) { then() }
 	fs.conn.send(r)
 }
 
@@ -147,7 +149,7 @@ func (f *file) Close() error {
 	n.mu.Unlock()
 	f.unpoll()
 	if !f.noHandle {
-		n.fs.release(n.id, f.fh, f.flags, false)
+		n.fs.release(n.id, f.fh, f.flags, false, n.alive)
 	}
 	if f.backing != nil {
 		f.unback()

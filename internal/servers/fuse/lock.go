@@ -26,6 +26,32 @@ func (f *file) lockRequest(op uint32, l vfs.Lock) *request {
 	return r
 }
 
+// someFile returns an open file of the node, for who has only that.
+func (n *regular) someFile() *file {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for f := range n.opens {
+		return f
+	}
+	return nil
+}
+
+// GetLock is that of an open file; ENOSYS when none is open.
+func (n *regular) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
+	if f := n.someFile(); f != nil {
+		return f.GetLock(ctx, l)
+	}
+	return l, syscall.ENOSYS
+}
+
+// SetLock likewise.
+func (n *regular) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
+	if f := n.someFile(); f != nil {
+		return f.SetLock(ctx, l, wait)
+	}
+	return syscall.ENOSYS
+}
+
 // keepsLocks reports whether the daemon keeps locks of that kind.
 func (f *file) keepsLocks(l *vfs.Lock) bool {
 	if f.noHandle {

@@ -60,8 +60,7 @@ func (fs *FS) lateCreate(flags uint32) func([]byte, error) {
 		d := decoder{b: body}
 		e := d.entry()
 		if o := d.open(); err == nil && !d.bad && e.id != 0 {
-			fs.release(e.id, o.fh, flags, false)
-			fs.conn.forget(e.id, 1)
+			fs.release(e.id, o.fh, flags, false, func() { fs.conn.forget(e.id, 1) })
 		}
 	}
 }
@@ -122,7 +121,7 @@ func (d *dir) made(ctx context.Context, r *request, name string, mode uint32) (*
 	r.late = d.fs.lateEntry
 	err := d.fs.conn.call(ctx, r)
 	d.stale()
-	d.lose(name)
+	d.expire(name)
 	if err != nil {
 		return nil, noSuch(err, syscall.EPERM)
 	}
@@ -175,7 +174,7 @@ func (d *dir) create(ctx context.Context, op uint32, name string, o vfs.MakeOpti
 	err := d.fs.conn.call(ctx, r)
 	if op == opCreate {
 		d.stale()
-		d.lose(name)
+		d.expire(name)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -235,8 +234,9 @@ func (d *dir) Remove(ctx context.Context, name string, isDir bool) error {
 	r.in = r.enc().str(name).b
 	err := d.fs.conn.call(ctx, r)
 	d.stale()
-	d.lose(name)
+	d.expire(name)
 	if err == nil {
+		d.lose(name)
 		r.free()
 	}
 	return noSuch(err, syscall.EPERM)
@@ -264,10 +264,18 @@ func (d *dir) Rename(ctx context.Context, name string, to vfs.Dir, toName string
 	err := d.fs.conn.call(ctx, r)
 	d.stale()
 	t.stale()
-	d.lose(name)
-	t.lose(toName)
+	d.expire(name)
+	t.expire(toName)
 	if err == nil {
 		r.free()
+		moved, other := d.lose(name), t.lose(toName)
+		// Whose attributes the next change of these names concerns.
+		if moved != nil {
+			t.remember(toName, moved, 0)
+		}
+		if other != nil && flags&unix.RENAME_EXCHANGE != 0 {
+			d.remember(name, other, 0)
+		}
 	}
 	if flags != 0 {
 		return noSuch(err, syscall.EINVAL)

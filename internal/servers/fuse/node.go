@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -139,6 +140,9 @@ func (n *node) setAttr(a vfs.Attr, valid time.Duration, changes uint64) vfs.Attr
 	}
 	return a
 }
+
+// alive keeps the node in use up to where it is called.
+func (n *node) alive() { runtime.KeepAlive(n) }
 
 func (n *node) version() uint64 {
 	n.mu.Lock()

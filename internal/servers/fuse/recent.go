@@ -70,13 +70,29 @@ func (d *dir) cached(name string) (n *node, known, valid bool) {
 	return e.node, true, e.epoch == epoch && !e.until.IsZero() && time.Now().Before(e.until)
 }
 
-// lose forgets name, and that the attributes of what it led to are known.
-func (d *dir) lose(name string) {
+// expire notes that name has to be looked up again.
+func (d *dir) expire(name string) {
 	d.mu.Lock()
 	e := d.names[name]
-	delete(d.names, name)
+	if e != nil {
+		e.until = time.Time{}
+	}
 	d.mu.Unlock()
 	if e != nil && e.node != nil {
 		e.node.stale()
 	}
+}
+
+// lose forgets name, and that the attributes of what it led to are known. It
+// returns that.
+func (d *dir) lose(name string) *node {
+	d.mu.Lock()
+	e := d.names[name]
+	delete(d.names, name)
+	d.mu.Unlock()
+	if e == nil || e.node == nil {
+		return nil
+	}
+	e.node.stale()
+	return e.node
 }
