@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"syscall"
@@ -110,6 +111,7 @@ func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
 	end.Settle(Config(""))
 	c := &conn{end: end, fs: fs, opts: o, files: fileTable{byID: map[uint64]*openFile{}, max: o.MaxFiles}}
 	c.nodes.clear(o.MaxNodes)
+	c.locks.seed = maphash.MakeSeed()
 	c.gone, c.leave = context.WithCancelCause(context.Background())
 	c.ready.conn = c
 	c.files.loans = &c.loans

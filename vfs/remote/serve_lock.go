@@ -2,9 +2,9 @@ package remote
 
 import (
 	"context"
+	"hash/maphash"
 	"math"
 	"sync"
-	"sync/atomic"
 
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
@@ -12,16 +12,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lastOwner numbers owners of locks beyond those that clients and a POSIX server
-// in this process count: two clients' owners must not be taken for one.
-var lastOwner atomic.Uint64
-
-const firstOwner = 1 << 62
-
 // ownerTable is which locks a client may hold.
 type ownerTable struct {
+	seed   maphash.Seed
 	mu     sync.Mutex // a leaf; guards the owners, too
 	owners map[uint64]*owner
+}
+
+// id is the owner that a client's number stands for: for as long as the lane, and
+// never that of another client, nor one that a POSIX server in this process counts.
+func (t *ownerTable) id(number uint64) uint64 {
+	return maphash.Comparable(t.seed, number) | 1<<63
 }
 
 type owner struct {
@@ -86,7 +87,7 @@ func (t *ownerTable) begin(number uint64, key lockKey) (o *owner, seq, undone in
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if o = t.owners[number]; o == nil {
-		o = &owner{id: firstOwner + lastOwner.Add(1), locks: map[lockKey]*ownerLocks{}}
+		o = &owner{id: t.id(number), locks: map[lockKey]*ownerLocks{}}
 		if t.owners == nil {
 			t.owners = map[uint64]*owner{}
 		}
@@ -127,8 +128,7 @@ func (t *ownerTable) end(number uint64, o *owner, key lockKey, seq int, l *vfs.L
 // meanwhile that this one lies over: those are set once more, if nobody was faster.
 // Requests under way see by undone that theirs may have gone, too.
 func (c *conn) undo(number uint64, o *owner, key lockKey, l vfs.Lock, between []vfs.Lock) {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), closeGrace, vfs.ErrCallerDied)
-	defer cancel()
+	ctx := context.Background() // nobody waits, and it must go
 	_, seq, _ := c.locks.begin(number, key)
 	free := l
 	free.Type = unix.F_UNLCK
@@ -158,8 +158,7 @@ func (t *ownerTable) release(c *conn) {
 	all := t.owners
 	t.owners = nil
 	t.mu.Unlock()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), closeGrace, vfs.ErrCallerDied)
-	defer cancel()
+	ctx := context.Background() // it must go, however long that takes
 	for _, o := range all {
 		for key, x := range o.locks {
 			if !x.held() {
