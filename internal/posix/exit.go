@@ -136,6 +136,7 @@ func (t *Task) end() {
 	t.leaveMemory()
 	t.mem.drop(t)
 	if dead {
+		k.undoSemaphores(p)
 		k.mu.Lock()
 		p.releaseVfork()
 		k.mu.Unlock()

@@ -73,6 +73,9 @@ type Kernel struct {
 
 	pi      piLocks
 	shm     shmTable
+	sem     semTable
+	msg     msgTable
+	mq      mqTable
 	missing atomic.Uint64 // calls answered with ENOSYS or an unknown flag
 }
 

@@ -157,8 +157,8 @@ func (k *Kernel) systemFile(name string) ([]byte, error) {
 	if v, ok := systemValues[name]; ok {
 		return []byte(v + "\n"), nil
 	}
-	if strings.HasPrefix(name, "sysvipc/") {
-		return nil, nil
+	if kind, ok := strings.CutPrefix(name, "sysvipc/"); ok {
+		return k.procIPC(kind), nil
 	}
 	return nil, syscall.EINVAL
 }

@@ -2,10 +2,14 @@
 // it is ended, and the arguments. See blocking.c.
 #include "points.h"
 #include <linux/futex.h>
+#include <mqueue.h>
 #include <pty.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <termios.h>
@@ -136,6 +140,34 @@ static void new_fifo_to_write(void) { new_fifo(); how.flags = O_WRONLY; }
 static void new_fifo_to_read(void) { new_fifo(); how.flags = O_RDONLY; }
 static void take_fd(void) { unlink_it(); }
 
+static struct sembuf take = {0, -1, 0}, give_one = {0, 1, 0};
+static void new_semset(void) { for_time(); e = semget(IPC_PRIVATE, 1, 0600); }
+static void sem_up(void) { semop(e, &give_one, 1); }
+static void no_semset(void) { say(" value %d", semctl(e, 0, GETVAL)); semctl(e, 0, IPC_RMID); e = 0; }
+static struct { long kind; char text[8192]; } letter = {1};
+static void new_queue(void) { e = msgget(IPC_PRIVATE, 0600); }
+static void full_queue(void) { new_queue(); while (msgsnd(e, &letter, sizeof letter.text, IPC_NOWAIT) == 0); }
+static void post_letter(void) { msgsnd(e, &letter, 1, 0); }
+static void take_letter(void) { msgrcv(e, &letter, sizeof letter.text, 0, IPC_NOWAIT); }
+static void no_queue(void) {
+	struct msqid_ds d;
+	msgctl(e, IPC_STAT, &d);
+	say(" left %ld", (long)d.msg_qnum);
+	msgctl(e, IPC_RMID, 0);
+	e = 0;
+}
+static void new_mqueue(void) {
+	struct mq_attr x = {0, 2, 1};
+	until_realtime();
+	snprintf(name, sizeof name, "/cancel-%d", getpid());
+	e = extra[extras++] = mq_open(name, O_RDWR | O_CREAT, 0600, &x);
+	mq_unlink(name);
+}
+static void full_mqueue(void) { new_mqueue(); mq_send(e, "x", 1, 0), mq_send(e, "x", 1, 0); }
+static void mq_put(void) { mq_send(e, "x", 1, 0); }
+static void mq_take(void) { char c; mq_receive(e, &c, 1, 0); }
+static void mq_left(void) { struct mq_attr x; mq_getattr(e, &x); say(" left %ld", x.mq_curmsgs); }
+
 #define P(x) ((long)(x))
 // id, call, prepare, release (0: time ends it), check, arguments
 #define WITNESSES \
@@ -209,4 +241,13 @@ static void take_fd(void) { unlink_it(); }
 	W(tee_empty, tee, two_pipes, put, none, a, e, 1, 0) \
 	W(tee_full, tee, two_full, drain, none, e, b, 1, 0) \
 	W(vmsplice_full, vmsplice, full_pipe, drain, none, b, P(&one_byte), 1, 0) \
-	W(sendfile_full, sendfile, file_and_full_pipe, drain, none, b, e, 0, 1)
+	W(sendfile_full, sendfile, file_and_full_pipe, drain, none, b, e, 0, 1) \
+	W(semop_take, semop, new_semset, sem_up, no_semset, e, P(&take), 1) \
+	W(semtimedop_take, semtimedop, new_semset, sem_up, no_semset, e, P(&take), 1, 0) \
+	W(semtimedop_timed, semtimedop, new_semset, 0, no_semset, e, P(&take), 1, P(&span)) \
+	W(msgsnd_full, msgsnd, full_queue, take_letter, no_queue, e, P(&letter), 1, 0) \
+	W(msgrcv_none, msgrcv, new_queue, post_letter, no_queue, e, P(&letter), 1, 0, 0) \
+	W(mq_send_full, mq_timedsend, full_mqueue, mq_take, mq_left, e, P(buf), 1, 0, 0) \
+	W(mq_send_timed, mq_timedsend, full_mqueue, 0, mq_left, e, P(buf), 1, 0, P(&until)) \
+	W(mq_receive_none, mq_timedreceive, new_mqueue, mq_put, mq_left, e, P(buf), 1, 0, 0) \
+	W(mq_receive_timed, mq_timedreceive, new_mqueue, 0, mq_left, e, P(buf), 1, 0, P(&until))
