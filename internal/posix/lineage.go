@@ -56,6 +56,7 @@ func (p *Process) execLocked() {
 // adoptFrom gives the children that the ended thread t has made to another
 // thread of the process, if there is one. k.mu is held.
 func (p *Process) adoptFrom(t *Task) {
+	t.untrace()
 	var heir *Task
 	for _, o := range p.tasks {
 		if heir == nil || o.tid < heir.tid {
@@ -83,6 +84,7 @@ func (p *Process) tellOfDeath() {
 // abandonChildren gives the children of a process that has ended to another
 // one. k.mu is held.
 func (p *Process) abandonChildren() {
+	p.freeTracees()
 	if len(p.children) == 0 {
 		return
 	}

@@ -20,6 +20,8 @@ type procSignals struct {
 	stopped  bool           // all have
 	stopNews bool           // and the parent has not waited for that
 	contNews bool           // the same of the continuation
+
+	tracees map[int]*Task // the threads that the process traces, by id (ptrace.go)
 }
 
 // taskSignals is a thread's part. Kernel.mu guards it; the thread itself may
@@ -34,6 +36,7 @@ type taskSignals struct {
 	// are not blocked for that time, but kill nobody.
 	awaited abi.Sigset
 	stopped bool
+	trace   traced
 
 	altStack abi.StackT
 }
@@ -131,7 +134,7 @@ func (t *Task) interruptedLocked() error {
 			return vfs.ErrShutdown
 		}
 		return vfs.ErrKilled
-	case t.proc.sig.stopSig != 0,
+	case t.proc.sig.stopSig != 0, t.sig.trace.stop,
 		(t.sig.pending.set|t.proc.sig.pending.set)&^t.sig.mask != 0:
 		return vfs.ErrInterrupted
 	}

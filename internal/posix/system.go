@@ -42,7 +42,7 @@ var systemCalls = calls{
 	unix.SYS_IOPERM:        {fn: notPermitted},
 	unix.SYS_VHANGUP:       {fn: notPermitted},
 	unix.SYS_QUOTACTL:      {fn: notPermitted},
-	unix.SYS_PTRACE:        {fn: notPermitted},
+	unix.SYS_PTRACE:        {fn: sysPtrace},
 	unix.SYS_BPF:           {fn: notPermitted},
 
 	unix.SYS_PERF_EVENT_OPEN: {fn: notPermitted},

@@ -75,6 +75,10 @@ func (t *Task) nextHandled() (abi.Siginfo, abi.Sigaction, bool) {
 			t.stopHere()
 			continue
 		}
+		if t.sig.trace.stop {
+			t.stopTraced()
+			continue
+		}
 		info, ok := t.take(^t.sig.mask &^ t.withheld())
 		if !ok {
 			break

@@ -166,7 +166,10 @@ func (p *Process) wakeWaiters() {
 // look looks once; any reports whether there is a child to wait for. Of several
 // changes the oldest child's comes first. k.mu is held.
 func (t *Task) look(w waitFor) (waitResult, bool) {
-	any := false
+	r, any := t.proc.lookTraced(w)
+	if r.pid != 0 {
+		return r, true
+	}
 	var best *Process
 	if w.kind == unix.P_PID {
 		if c := t.proc.children[w.id]; c != nil && t.eligible(c, w) {
