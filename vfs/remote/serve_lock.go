@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/hati-os/hati/lane"
@@ -127,22 +128,28 @@ func (t *ownerTable) end(number uint64, o *owner, key lockKey, seq int, l *vfs.L
 // undo takes a lock back that nobody knows of. The owner may have set locks
 // meanwhile that this one lies over: those are set once more, if nobody was faster.
 // Requests under way see by undone that theirs may have gone, too.
-func (c *conn) undo(number uint64, o *owner, key lockKey, l vfs.Lock, between []vfs.Lock) {
+func (c *conn) undo(number uint64, key lockKey, l vfs.Lock, between []vfs.Lock) {
 	ctx := context.Background() // nobody waits, and it must go
-	_, seq, _ := c.locks.begin(number, key)
+	alive := c.begin()          // then the client's end waits for this
+	if alive {
+		defer c.work.Done()
+	}
+	o, seq, _ := c.locks.begin(number, key)
 	free := l
 	free.Type = unix.F_UNLCK
 	err := key.k.SetLock(ctx, free, false)
 	c.locks.mu.Lock()
 	x := o.locks[key]
-	if x == nil { // the client has gone, or the owner with its last lock
-		x = &ownerLocks{}
-	}
 	x.undone++
 	again := append(between, x.since(seq)...)
+	x.note(free)
+	again = slices.DeleteFunc(again, func(l2 vfs.Lock) bool { return !alive || l2.Start > l.End || l.Start > l2.End })
+	for _, l2 := range again {
+		x.note(l2)
+	}
 	c.locks.mu.Unlock()
 	for _, l2 := range again {
-		if l2.Type != unix.F_UNLCK && l2.Start <= l.End && l.Start <= l2.End {
+		if l2.Type != unix.F_UNLCK {
 			_ = key.k.SetLock(ctx, l2, false)
 		}
 	}
@@ -239,7 +246,7 @@ func (c *conn) SetLock(ctx context.Context, req *wire.LockRequest, _ *wire.Empty
 			return nil
 		}
 		if undone == before {
-			r.OnUndelivered(func() { c.undo(number, o, key, l, between) })
+			r.OnUndelivered(func() { c.undo(number, key, l, between) })
 			return nil
 		}
 	}
