@@ -1,0 +1,215 @@
+package test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// FUSE daemons that were not written for hati, on the host and in the box. The
+// same operations on a plain directory, natively, say what is right.
+
+// fuseOps is the script of operations; box runs it in a mount of a daemon that
+// runs in the box, too.
+const (
+	fuseOps = "guest/fuse/ops.sh"
+	fuseBox = "guest/fuse/box.sh"
+)
+
+// fuseDaemon is a daemon and how to start it; BACK is a directory or image to show,
+// WORK where programs are, {} the mount point.
+type fuseDaemon struct {
+	name, command string
+	needs         []string
+	// known are lines in which the daemon itself differs from a local directory:
+	// what it says and what it would have to say.
+	known map[string]string
+}
+
+var fuseDaemons = []fuseDaemon{
+	{name: "libfuse-lowlevel", command: "WORK/passthrough_ll -f -o source=BACK {}", needs: []string{"pkg-config", "gcc", "fusermount3"}},
+	{name: "libfuse-cached", command: "WORK/passthrough_ll -f -o cache=always,source=BACK {}", needs: []string{"pkg-config", "gcc", "fusermount3"}},
+	{name: "libfuse-handles", command: "WORK/passthrough_fh -f -o modules=subdir,subdir=BACK {}", needs: []string{"pkg-config", "gcc", "fusermount3"}},
+	{name: "sshfs", command: "sshfs -f -o ssh_command=WORK/sftp.sh host:BACK {}", needs: []string{"sshfs"},
+		known: map[string]string{"1 links": "2 links"}},
+	{name: "bindfs", command: "bindfs -f BACK {}", needs: []string{"bindfs"}},
+	{name: "fuse2fs", command: "fuse2fs -f IMAGE {}", needs: []string{"fuse2fs"}},
+	{name: "go-fuse", command: "WORK/loopback {} BACK"},
+}
+
+// fusePrograms builds what the daemons need and returns the directory.
+func fusePrograms(t *testing.T, d *fuseDaemon) string {
+	t.Helper()
+	need(t, d.needs...)
+	dir := directory(t)
+	sftp := "#!/bin/sh\nexec /usr/lib/openssh/sftp-server\n"
+	if err := os.WriteFile(filepath.Join(dir, "sftp.sh"), []byte(sftp), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, example := range []string{"passthrough_ll", "passthrough_fh"} {
+		if !strings.Contains(d.command, example) {
+			continue
+		}
+		source := "/usr/share/doc/libfuse3-dev/examples/" + example + ".c"
+		if _, err := os.Stat(source); err != nil {
+			t.Skipf("%v (run test/setup.sh)", err)
+		}
+		script := "gcc -O1 -w -DHAVE_UTIMENSAT -DHAVE_POSIX_FALLOCATE -DHAVE_SETXATTR -o \"$1\" \"$2\" $(pkg-config fuse3 --cflags --libs)"
+		if out, err := exec.Command("sh", "-c", script, "sh", filepath.Join(dir, example), source).CombinedOutput(); err != nil {
+			t.Fatalf("building %s: %v\n%s", example, err, out)
+		}
+	}
+	if d.name == "go-fuse" {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "loopback"), ".")
+		cmd.Dir = "guest/fuse"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("building loopback: %v\n%s", err, out)
+		}
+	}
+	return dir
+}
+
+// plainOps runs the operations natively in a directory.
+func plainOps(t *testing.T) string {
+	t.Helper()
+	r := native(t, directory(t), "", "sh", abs(t, fuseOps), directory(t))
+	if r.err != "" || r.status != 0 {
+		t.Fatal(r)
+	}
+	return r.out
+}
+
+func abs(t *testing.T, path string) string {
+	t.Helper()
+	a, err := filepath.Abs(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// same compares what the operations printed.
+func (d *fuseDaemon) same(t *testing.T, want string, got result) {
+	t.Helper()
+	out := got.out
+	for is, should := range d.known {
+		out = strings.ReplaceAll(out, is, should)
+	}
+	if out != want {
+		t.Errorf("=== on a directory:\n%s=== through the daemon: %v", want, got)
+	}
+}
+
+// TestFUSEHost: a daemon on the host, which knows the channel by the name of a
+// descriptor.
+func TestFUSEHost(t *testing.T) {
+	t.Parallel()
+	want := plainOps(t)
+	for _, d := range fuseDaemons {
+		if d.name == "bindfs" || d.name == "fuse2fs" {
+			continue // of libfuse 2, which takes no descriptor
+		}
+		t.Run(d.name, func(t *testing.T) {
+			back := directory(t)
+			command := strings.NewReplacer("WORK", fusePrograms(t, &d), "BACK", back).Replace(d.command)
+			ops := abs(t, fuseOps)
+			d.same(t, want, under(t, "/", "", []string{"--mount", "fuse:" + command + ":/mnt/fuse", "--mount", ops + ":/ops.sh"},
+				"sh", "/ops.sh", "/mnt/fuse"))
+		})
+	}
+}
+
+// TestFUSEBox: a daemon in the box, which mounts itself, by mount(2) or with
+// fusermount.
+func TestFUSEBox(t *testing.T) {
+	t.Parallel()
+	want := plainOps(t)
+	for _, d := range fuseDaemons {
+		t.Run(d.name, func(t *testing.T) {
+			programs := fusePrograms(t, &d)
+			command := strings.NewReplacer("WORK", programs, "BACK", "/tmp/back", "IMAGE", "/tmp/image", "{}", "/tmp/mnt").Replace(d.command)
+			r := under(t, "/", "", []string{"--user", "0:0", "--mount", abs(t, fuseOps) + ":/ops.sh", "--mount", abs(t, fuseBox) + ":/box.sh", "--mount", programs + ":" + programs},
+				"sh", "/box.sh", "/tmp/mnt", command)
+			d.same(t, want, r)
+			if r.status != 0 {
+				t.Error(r)
+			}
+		})
+	}
+}
+
+// TestFUSESquash: a file system that is only read, on both sides.
+func TestFUSESquash(t *testing.T) {
+	t.Parallel()
+	need(t, "squashfuse", "mksquashfs", "fusermount3")
+	dir := directory(t)
+	image := filepath.Join(dir, "image")
+	tree := filepath.Join(dir, "tree")
+	if out, err := exec.Command("sh", "-c", "mkdir -p $1/a/b && cp /bin/true $1/a/prog && head -c 300000 /dev/zero | tr '\\0' q >$1/a/b/q && ln -s a/b/q $1/link && mksquashfs $1 $2 -quiet", "sh", tree, image).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	look := "cd \"$0\" && find . | sort; md5sum a/b/q link; a/prog && echo ran; readlink link; cd /"
+	want := native(t, dir, "", "sh", "-c", look, tree).out
+	r := under(t, "/", "", []string{"--mount", "fuse:squashfuse -f " + image + ":/mnt/fuse"}, "sh", "-c", look, "/mnt/fuse")
+	if r.out != want {
+		t.Errorf("on the host: %v\nwant %s", r, want)
+	}
+	r = under(t, "/", "", []string{"--user", "0:0", "--mount", image + ":/image"}, "sh", "-c",
+		"mkdir /tmp/m && squashfuse /image /tmp/m && sh -c '"+look+"' /tmp/m && fusermount3 -u /tmp/m && ls /tmp/m")
+	if r.out != want {
+		t.Errorf("in the box: %v\nwant %s", r, want)
+	}
+}
+
+// TestFUSERclone: rclone, which has its own two ways to mount, on a directory as
+// its storage. It knows no links and modes, so the operations are fewer.
+func TestFUSERclone(t *testing.T) {
+	t.Parallel()
+	need(t, "rclone", "fusermount3")
+	const ops = `cd "$0" && mkdir -p a/b && echo hello >a/b/f && cat a/b/f && cp a/b/f g && mv g h && ls && head -c 300000 /dev/zero | tr '\0' q >q && md5sum q &&
+rm h && ls a && mkdir c && rmdir c && ls; cat none 2>&1 | sed 's/.*: //'; cd /`
+	plain := directory(t)
+	want := native(t, plain, "", "sh", "-c", ops, plain).out
+	back := directory(t)
+	rclone := "rclone --config /dev/null -q --vfs-cache-mode full --vfs-write-back 0 --cache-dir "
+	r := under(t, "/", "", []string{"--mount", "fuse:" + rclone + directory(t) + " mount2 " + back + ":/mnt/fuse"}, "sh", "-c", ops, "/mnt/fuse")
+	if r.out != want {
+		t.Errorf("on the host: %v\nwant %s", r, want)
+	}
+	if b, err := os.ReadFile(filepath.Join(back, "a/b/f")); string(b) != "hello\n" {
+		t.Errorf("what was written did not arrive: %q, %v", b, err)
+	}
+	r = under(t, "/", "", []string{"--user", "0:0"}, "sh", "-c",
+		"mkdir /tmp/back /tmp/m && "+rclone+"/tmp/cache mount /tmp/back /tmp/m & until grep -q ' /tmp/m fuse' /proc/mounts; do sleep 0.02; done; sh -c \"$0\" /tmp/m; fusermount3 -u /tmp/m; wait; cat /tmp/back/a/b/f", ops)
+	if r.out != want+"hello\n" {
+		t.Errorf("in the box: %v\nwant %s", r, want)
+	}
+}
+
+// TestFUSEStopped: a daemon in the box that is stopped, and then killed, keeps
+// nobody; it is unmounted all the same.
+func TestFUSEStopped(t *testing.T) {
+	t.Parallel()
+	d := fuseDaemons[0]
+	programs := fusePrograms(t, &d)
+	r := under(t, "/", "", []string{"--user", "0:0", "--mount", abs(t, "guest/fuse/stopped.sh") + ":/stopped.sh", "--mount", programs + ":" + programs},
+		"bash", "/stopped.sh", programs+"/passthrough_ll")
+	const want = "killed by 9: cat\nkilled by 9: ls\nkilled by 9: writer\nafterwards: Transport endpoint is not connected\nunmounted\n"
+	if r.out != want || r.status != 0 {
+		t.Errorf("%v\nwant %s", r, want)
+	}
+}
+
+// TestFUSEFailsToStart: a daemon that does not start ends hati with one line.
+func TestFUSEFailsToStart(t *testing.T) {
+	for _, c := range [][]string{
+		{"fuse:no-such-daemon:/mnt"}, {"fuse:true"}, {"fuse:true:mnt"}, {"fuse::/mnt"}, {"fuse:sh -c 'exit 3':/mnt"}, {"fuse:false:/mnt"}, {"fuse:sh 'x:/mnt"},
+	} {
+		r := under(t, "/", "", append([]string{"--mount"}, c...), "true")
+		if r.status != 125 || strings.Count(r.err, "\n") != 1 || !strings.HasPrefix(r.err, "hati: ") {
+			t.Errorf("%v: %v", c, r)
+		}
+	}
+}
