@@ -25,6 +25,16 @@ need gzip gzip
 need xz xz-utils
 need tar tar
 need ps procps
+need fusermount3 fuse3
+need pkg-config pkg-config
+pkg-config --exists fuse3 >/dev/null 2>&1 || missing="$missing libfuse3-dev"
+need sshfs sshfs
+[ -x /usr/lib/openssh/sftp-server ] || missing="$missing openssh-sftp-server"
+need bindfs bindfs
+need squashfuse squashfuse
+need mksquashfs squashfs-tools
+need fuse2fs fuse2fs
+need rclone rclone
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	echo "installing:$missing"
