@@ -36,7 +36,7 @@ type FUSEOptions struct {
 // FUSE mounts a FUSE file system at path: argv is its daemon's command line,
 // which runs on the host, as this process's user, with a channel to hati in place
 // of /dev/fuse. The mount point that the daemon is told is the name of that
-// channel (/dev/fd/3), put in place of an argument {}, or else at the end; it must
+// channel (/dev/fd/3), put in place of each {}, or else at the end; it must
 // be one that takes such a name, as daemons on libfuse 3 and go-fuse do. Neither
 // root nor a mount of the host is needed. The daemon must stay in the foreground
 // (-f), and ends with the box.
@@ -156,10 +156,11 @@ func (d *daemon) start(o fuse.Options) (*fuse.FS, error) {
 		return nil, err
 	}
 	args := slices.Clone(d.argv)
-	if i := slices.Index(args, "{}"); i > 0 {
-		args[i] = channelFD
-	} else {
-		args = append(args, channelFD)
+	if !strings.Contains(strings.Join(args, " "), "{}") {
+		args = append(args, "{}")
+	}
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "{}", channelFD)
 	}
 	d.cmd = exec.Command(args[0], args[1:]...)
 	d.out.to = d.stderr
