@@ -264,6 +264,7 @@ func (k *Kernel) newProcess(leader *Task, parent, from *Process, c *cloneArgs) *
 	}
 	p.inherit(from, c)
 	p.host.exe.Store(from.host.exe.Load())
+	p.host.oomScoreAdj.Store(from.host.oomScoreAdj.Load())
 	if c.flags&unix.CLONE_VFORK != 0 {
 		p.vfork = make(chan struct{})
 	}

@@ -173,29 +173,6 @@ func (v procView) FDs(ctx context.Context, pid, tid int) ([]proc.FD, error) {
 	return list, nil
 }
 
-// Write takes the few files that can be written.
-func (v procView) Write(_ context.Context, pid, tid int, name string, p []byte) error {
-	t := v.k.thread(pid, tid)
-	if t == nil {
-		return syscall.ESRCH
-	}
-	switch name {
-	case "comm":
-		t.setComm(strings.TrimRight(string(p), "\n\x00"))
-		return nil
-	case "oom_score_adj", "oom_adj", "coredump_filter", "loginuid", "clear_refs", "timerslack_ns":
-		if _, err := strconv.ParseInt(strings.TrimSpace(string(p)), 0, 64); err != nil {
-			return syscall.EINVAL
-		}
-		if name == "oom_score_adj" {
-			n, _ := strconv.Atoi(strings.TrimSpace(string(p)))
-			t.proc.host.oomScoreAdj.Store(int32(n))
-		}
-		return nil
-	}
-	return syscall.EPERM
-}
-
 // Read returns a file's contents.
 func (v procView) Read(ctx context.Context, pid, tid int, name string) ([]byte, error) {
 	if pid == 0 {
@@ -224,7 +201,11 @@ func (p *Process) procFile(t *Task, tid int, name string, caller *Task) ([]byte,
 	case "oom_score":
 		return []byte("0\n"), nil
 	case "oom_adj":
-		return []byte("0\n"), nil
+		n := p.host.oomScoreAdj.Load()
+		if n == 1000 {
+			return []byte("15\n"), nil
+		}
+		return fmt.Appendf(nil, "%d\n", n*17/1000), nil
 	case "oom_score_adj":
 		return fmt.Appendf(nil, "%d\n", p.host.oomScoreAdj.Load()), nil
 	case "loginuid", "sessionid":

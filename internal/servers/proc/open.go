@@ -51,7 +51,7 @@ func (o *openFile) Write(ctx context.Context, p []byte, _ int64) (int, error) {
 // SetAttr lets programs that open with O_TRUNC have their way; nothing else can
 // be changed.
 func (f file) SetAttr(_ context.Context, s vfs.SetAttr) error {
-	if s.Valid == vfs.SetSize {
+	if s.Valid&(vfs.SetMode|vfs.SetUID|vfs.SetGID) == 0 && s.Valid&vfs.SetSize != 0 {
 		return nil
 	}
 	return syscall.EPERM
