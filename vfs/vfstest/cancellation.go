@@ -27,6 +27,8 @@ type Transport struct {
 	Grace time.Duration
 	// Ioctls are passed on.
 	Ioctls bool
+	// Cannot names the tests of what this way cannot give, and why not.
+	Cannot map[string]string
 	// Races is how often a cancel races its call; 0 means 10,000, or a million when
 	// HATI_HAMMER is set.
 	Races int
@@ -71,6 +73,9 @@ func RunCancellation(t *testing.T, tr Transport) {
 		{"WrongErrors", testWrongErrors, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if why := tr.Cannot[c.name]; why != "" {
+				t.Skip(why)
+			}
 			if c.leaves && !tr.Leaves {
 				t.Skip("callers cannot leave")
 			}

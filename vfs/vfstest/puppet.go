@@ -203,6 +203,13 @@ func (d puppetDir) Lookup(ctx context.Context, name string) (vfs.Node, error) {
 	return nil, syscall.ENOENT
 }
 
+// Stat tells of a directory, whatever its name.
+func (d puppetDir) Stat(ctx context.Context) (vfs.Attr, error) {
+	a, err := d.puppetNode.Stat(ctx)
+	a.Mode, a.Size = unix.S_IFDIR|0o777, 0
+	return a, err
+}
+
 func (d puppetDir) Make(ctx context.Context, name string, o vfs.MakeOptions) (vfs.Node, error) {
 	if err := d.p.at(ctx, "make"); err != nil {
 		return nil, err

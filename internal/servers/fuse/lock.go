@@ -105,14 +105,35 @@ func (f *file) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
 		op = opSetlkw
 	}
 	r := f.lockRequest(op, l)
-	if l.Type != unix.F_UNLCK {
-		r.late = func(_ []byte, err error) {
-			if err == nil { // nobody waits for it any more
-				undo := l
-				undo.Type = unix.F_UNLCK
-				f.n.fs.conn.send(f.lockRequest(opSetlk, undo))
-			}
+	if l.Type == unix.F_UNLCK {
+		return f.n.fs.conn.call(ctx, r)
+	}
+	before := f.n.locked(l.Owner, 0)
+	r.late = func(_ []byte, err error) {
+		// Nobody waits for it any more. What its owner has got by another call
+		// meanwhile is not to be taken away.
+		if err == nil && f.n.locked(l.Owner, 0) == before {
+			undo := l
+			undo.Type = unix.F_UNLCK
+			f.n.fs.conn.send(f.lockRequest(opSetlk, undo))
 		}
 	}
-	return f.n.fs.conn.call(ctx, r)
+	err := f.n.fs.conn.call(ctx, r)
+	if err == nil {
+		f.n.locked(l.Owner, 1)
+	}
+	return err
+}
+
+// locked counts locks that an owner has got, and returns how many up to now.
+func (n *node) locked(owner uint64, more int) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if more > 0 {
+		if n.locks == nil {
+			n.locks = map[uint64]int{}
+		}
+		n.locks[owner] += more
+	}
+	return n.locks[owner]
 }

@@ -27,6 +27,7 @@ type node struct {
 	names     map[string]*dent   // of a directory
 	text      string             // of a symbolic link, when it may be kept
 	opens     map[*file]struct{} // open files
+	locks     map[uint64]int     // got at the daemon, by owner, ever since it is in use
 	btime     syscall.Timespec
 	born      bool // btime is known
 }

@@ -1,0 +1,34 @@
+package fuse
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hati-os/hati/vfs"
+	"github.com/hati-os/hati/vfs/vfstest"
+)
+
+// TestCancellation runs the suite over a daemon that passes everything on to the
+// suite's server.
+func TestCancellation(t *testing.T) {
+	quick(t)
+	vfstest.RunCancellation(t, vfstest.Transport{
+		Reach: func(t *testing.T, server vfs.FS) vfs.FS {
+			fs, _ := mount(t, server, Options{}, nil)
+			return fs
+		},
+		Leaves: true, Ioctls: true,
+		// TestC12_Interrupt, TestC13_Kill and TestC16_DeadDaemon are what takes the
+		// place of those that ask for more than the protocol says.
+		Cannot: map[string]string{
+			"WrongErrors":        "a daemon has no word for in doubt",
+			"C14_OneRequestOnly": "a daemon has no word for a panic",
+			"C13_KillAtOnce":     "an append is a GETATTR and a WRITE",
+			"C15_LateReclaimed":  "a late lock of an owner who has it is settled without a call",
+			"C16_TheDead":        "INTERRUPT does not say why",
+			"C19_AllTheWayDown":  "INTERRUPT does not say why",
+			"C20_EveryCallEnds":  "INTERRUPT does not say why",
+		},
+		Grace: 20 * time.Millisecond, Races: 1000,
+	})
+}
