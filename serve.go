@@ -136,6 +136,7 @@ func (s *serverSpec) confine() error {
 func (s *serverSpec) options() remote.ServeOptions {
 	return remote.ServeOptions{
 		SharedWrites: s.Kind == "host",                         // a write is one host call
+		Unordered:    true,                                     // these are plain files
 		Inline:       slices.Contains([]string{"tmp"}, s.Kind), // never waits
 	}
 }

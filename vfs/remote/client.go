@@ -46,6 +46,7 @@ func New(ctx context.Context, end *lane.Lane) (*Client, error) {
 		end.Close()
 		return nil, fmt.Errorf("remote: the server's root: %w", err)
 	}
+	c.settle.unordered = rep.Bits&wire.FSUnordered != 0
 	c.fs = plainFS{c}
 	if rep.Bits&wire.FSStatfs != 0 {
 		c.fs = statFS{plainFS{c}}

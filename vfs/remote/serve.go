@@ -29,6 +29,9 @@ type ServeOptions struct {
 	// SharedWrites gives Write the client's own shared memory, which the client may
 	// change meanwhile: for servers that read each byte once and trust none.
 	SharedWrites bool
+	// Unordered says that opens, removals and renames need not wait for the closes
+	// before them: for files that do not care who else has them open.
+	Unordered bool
 	// Log hears why a lane was ended because its client broke the protocol.
 	Log func(format string, args ...any)
 }

@@ -22,6 +22,9 @@ func (c *conn) Root(ctx context.Context, _ *wire.Empty, rep *wire.RootReply, r *
 	if _, ok := c.fs.(vfs.Statfser); ok {
 		rep.Bits |= wire.FSStatfs
 	}
+	if c.opts.Unordered {
+		rep.Bits |= wire.FSUnordered
+	}
 	rep.Root, err = c.tell(r, n)
 	return err
 }

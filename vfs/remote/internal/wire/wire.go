@@ -81,7 +81,10 @@ const (
 )
 
 // Bits of a file system.
-const FSStatfs = 1
+const (
+	FSStatfs    = 1 << iota
+	FSUnordered // opens need not come after the closes before them
+)
 
 // AccessRequest asks whether the caller may do what access(2)'s Mask says.
 type AccessRequest struct {
