@@ -40,9 +40,8 @@ func newScene(t *testing.T, how func(*question) bool) *scene {
 			if op == 0 || q.op != op && !(op == opReaddirplus && q.op == opReaddir) && !(op == opStatx && q.op == opGetattr) {
 				return false
 			}
-			done := s.how(q)
 			s.came <- q
-			return done
+			return s.how(q)
 		}
 	})
 	ctx := context.Background()
@@ -283,10 +282,8 @@ func settled(t *testing.T, what string, cond func() bool) {
 // caller may ask again.
 func TestC02_Interrupted(t *testing.T) {
 	eachOperation(t, func(q *question) bool {
-		go func() {
-			<-q.ctx.Done()
-			q.reply(syscall.EINTR, nil)
-		}()
+		<-q.ctx.Done()
+		q.reply(syscall.EINTR, nil)
 		return true
 	}, func(s *scene, i int) {
 		ctx, cancel := context.WithCancelCause(context.Background())
