@@ -165,10 +165,10 @@ func (e *epoll) collect(limit int) []abi.EpollEvent {
 	}
 	e.readyMu.Unlock()
 	var out []abi.EpollEvent
-	var again []*epollItem
+	var rest, again []*epollItem
 	for i, it := range list {
 		if len(out) == limit {
-			again = append(again, list[i:]...)
+			rest = list[i:]
 			break
 		}
 		events := it.now()
@@ -185,13 +185,14 @@ func (e *epoll) collect(limit int) []abi.EpollEvent {
 		}
 		e.readyMu.Unlock()
 	}
-	e.requeue(again, limit)
+	// Those that were not looked at come before those that were: nobody starves.
+	e.requeue(append(rest, again...))
 	return out
 }
 
 // requeue enters items again: those that were not looked at, and level-triggered
 // ones, which stay until they are found not ready.
-func (e *epoll) requeue(items []*epollItem, limit int) {
+func (e *epoll) requeue(items []*epollItem) {
 	if len(items) == 0 {
 		return
 	}
@@ -285,7 +286,7 @@ func sysEpollCtl(t *Task, a *Args) (uint64, error) {
 		}
 	}
 	if inner, ok := d.file.(*epoll); ok && op == unix.EPOLL_CTL_ADD {
-		if depth, loop := inner.nested(e, 1); loop || depth > 5 {
+		if depth, loop := inner.nested(e, 1); loop || depth > 4 {
 			return 0, syscall.ELOOP
 		}
 	}

@@ -147,19 +147,21 @@ func (l *lockTable) waitsFor(owner uint64) (uint64, bool) {
 	return 0, false
 }
 
-// conflict returns a lock of someone else that want cannot stand beside.
-func (f *fileLocks) conflict(want vfs.Lock) *vfs.Lock {
+// conflict returns a lock of someone else that want cannot stand beside: of all
+// that one has, the first in the file.
+func (f *fileLocks) conflict(want vfs.Lock) (first *vfs.Lock) {
 	if want.Type == unix.F_UNLCK {
 		return nil
 	}
 	for i := range f.locks {
 		c := &f.locks[i]
 		if c.Flock == want.Flock && c.Owner != want.Owner && c.Start <= want.End && want.Start <= c.End &&
-			(c.Type == unix.F_WRLCK || want.Type == unix.F_WRLCK) {
-			return c
+			(c.Type == unix.F_WRLCK || want.Type == unix.F_WRLCK) &&
+			(first == nil || c.Owner == first.Owner && c.Start < first.Start) {
+			first = c
 		}
 	}
-	return nil
+	return first
 }
 
 // holds reports whether the owner has that very kind of flock.
