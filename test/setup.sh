@@ -35,6 +35,8 @@ need squashfuse squashfuse
 need mksquashfs squashfs-tools
 need fuse2fs fuse2fs
 need rclone rclone
+# Python's own tests, for Debian's python3.
+python3 -c 'import test.test_os' >/dev/null 2>&1 || missing="$missing libpython3-testsuite"
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 	echo "installing:$missing"
