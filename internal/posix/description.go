@@ -36,6 +36,7 @@ type Description struct {
 	sock     *socket
 	stream   bool // no offsets
 	isPath   bool // opened with O_PATH
+	isNew    bool // the open has made the file
 
 	refs   atomic.Int64
 	flags  atomic.Uint32             // the keptFlags

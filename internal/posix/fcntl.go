@@ -98,6 +98,9 @@ func sysFcntl(t *Task, a *Args) (uint64, error) {
 		}
 		return 0, err
 	case fCreatedQuery:
+		if d.isNew {
+			return 1, nil
+		}
 		return 0, nil
 	}
 	t.k.miss(t, "fcntl command "+utoa(uint64(cmd)))

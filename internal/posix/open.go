@@ -203,6 +203,7 @@ func (t *Task) create(dir *dentry, name string, flags int, mode uint32) (*Descri
 	}
 	t.created(dir, name, n)
 	d := newDescription(f, Path{dir.opened(t.k.mounts, name, n, v)}, flags)
+	d.isNew = true
 	d.opened()
 	return d, nil
 }
