@@ -2,14 +2,10 @@
 // it is ended, and the arguments. See blocking.c.
 #include "points.h"
 #include <linux/futex.h>
-#include <mqueue.h>
 #include <pty.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/ipc.h>
-#include <sys/msg.h>
-#include <sys/sem.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <termios.h>
@@ -144,7 +140,6 @@ static struct sembuf take = {0, -1, 0}, give_one = {0, 1, 0};
 static void new_semset(void) { for_time(); e = semget(IPC_PRIVATE, 1, 0600); }
 static void sem_up(void) { semop(e, &give_one, 1); }
 static void no_semset(void) { say(" value %d", semctl(e, 0, GETVAL)); semctl(e, 0, IPC_RMID); e = 0; }
-static struct { long kind; char text[8192]; } letter = {1};
 static void new_queue(void) { e = msgget(IPC_PRIVATE, 0600); }
 static void full_queue(void) { new_queue(); while (msgsnd(e, &letter, sizeof letter.text, IPC_NOWAIT) == 0); }
 static void post_letter(void) { msgsnd(e, &letter, 1, 0); }

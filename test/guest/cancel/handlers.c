@@ -134,7 +134,7 @@ static void frame(struct point *p, int flags) {
 	p->release();
 	pthread_join(waiter, 0);
 	say("%s%s: counter end%+ld, AX %ld; result %ld", p->name, flags & SA_RESTART ? ", restarts" : "", counter, ax, result);
-	if (p->prepare == new_child || p->prepare == locked || p->prepare == new_third)
+	if (p->prepare == new_child || p->prepare == locked || p->prepare == new_third || p->check == no_mail)
 		p->check();
 	unlink_it();
 	tidy();

@@ -109,7 +109,7 @@ int main(int argc, char **argv) {
 	for (struct point *p = points; p < points + POINTS; p++) {
 		if (p->call == do_system)
 			continue; // its shell outlives it
-		if (p->instant)
+		if (p->instant || p->check == no_mail) // the queue would stay
 			continue;
 		if (p->prepare == new_third)
 			continue; // below, with threads

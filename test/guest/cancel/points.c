@@ -53,6 +53,10 @@ int main(void) {
 			int there = mode == WITH || mode == AFTER;
 			if (point->instant && (mode == DURING || mode == ASYNCHRONOUS))
 				continue;
+			// Only system calls may be cancelled asynchronously.
+			if (mode == ASYNCHRONOUS && (point->call == do_system || point->call == do_cond || point->call == do_cond_timed ||
+				point->call == do_join || point->call == do_sem || point->call == do_sem_timed))
+				continue;
 			if (there && !point->instant && (point->release == 0 || point->release == usr1 || point->release == usr2))
 				continue;
 			say("%s, %s:", point->name, modes[mode]);
@@ -81,7 +85,7 @@ int main(void) {
 			else
 				point->check();
 			if (mode == DISABLED || mode == AFTER) {
-				if (point->prepare == new_child || point->prepare == locked || point->prepare == new_third)
+				if (point->prepare == new_child || point->prepare == locked || point->prepare == new_third || point->check == no_mail)
 					point->check();
 				unlink_it();
 			}

@@ -3,8 +3,12 @@
 // the output must be the same.
 #include "../signals/check.h"
 #include <dirent.h>
+#include <mqueue.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -313,6 +317,35 @@ static long do_msync(void) {
 	static char page[4096] __attribute__((aligned(4096)));
 	return msync(page, sizeof page, MS_SYNC);
 }
+static int mail; // a queue of System V
+static mqd_t mailbox;
+static struct { long kind; char text[4096]; } letter = {1};
+static void new_mail(void) { mail = msgget(IPC_PRIVATE, 0600); }
+static void full_mail(void) { new_mail(); while (msgsnd(mail, &letter, sizeof letter.text, IPC_NOWAIT) == 0); }
+static void bring(void) { msgsnd(mail, &letter, 1, IPC_NOWAIT); }
+static void take_away(void) { msgrcv(mail, &letter, sizeof letter.text, 0, IPC_NOWAIT); }
+static void no_mail(void) {
+	struct msqid_ds d;
+	if (msgctl(mail, IPC_STAT, &d) == 0)
+		say(" left=%ld", (long)d.msg_qnum);
+	msgctl(mail, IPC_RMID, 0);
+}
+static long do_msgrcv(void) { return msgrcv(mail, &letter, sizeof letter.text, 0, 0); }
+static long do_msgsnd(void) { return msgsnd(mail, &letter, 1, 0); }
+static void new_mailbox(void) {
+	struct mq_attr x = {0, 2, 1};
+	snprintf(name, sizeof name, "/cancel-%d", getpid());
+	mailbox = extra[extras++] = mq_open(name, O_RDWR | O_CREAT, 0600, &x);
+	mq_unlink(name);
+}
+static void mailbox_in(void) { mq_send(mailbox, "x", 1, 0); }
+static void mailbox_out(void) { char c; mq_receive(mailbox, &c, 1, 0); }
+static void full_mailbox(void) { new_mailbox(), mailbox_in(), mailbox_in(); }
+static void mailbox_left(void) { struct mq_attr x; mq_getattr(mailbox, &x); say(" left=%ld", x.mq_curmsgs); }
+static long do_mq_receive(void) { char c; return mq_receive(mailbox, &c, 1, 0); }
+static long do_mq_send(void) { return mq_send(mailbox, "y", 1, 0); }
+static long do_mq_timedreceive(void) { char c; struct timespec t = soon(CLOCK_REALTIME); return mq_timedreceive(mailbox, &c, 1, 0, &t); }
+static long do_mq_timedsend(void) { struct timespec t = soon(CLOCK_REALTIME); return mq_timedsend(mailbox, "y", 1, 0, &t); }
 static long do_testcancel(void) { pthread_testcancel(); return 0; }
 static void tell(void) { pthread_mutex_lock(&mutex); go = 1; pthread_cond_signal(&cond); pthread_mutex_unlock(&mutex); }
 static volatile int third_tid;
@@ -368,6 +401,12 @@ static struct point points[] = {
 	{"openat fifo", new_fifo, do_openat, open_other, unlink_it},
 	{"wait", new_child, do_wait, put, no_child},
 	{"lockf", locked, do_lockf, put, not_locked},
+	{"msgrcv", new_mail, do_msgrcv, bring, no_mail},
+	{"msgsnd", full_mail, do_msgsnd, take_away, no_mail},
+	{"mq_receive", new_mailbox, do_mq_receive, mailbox_in, mailbox_left},
+	{"mq_send", full_mailbox, do_mq_send, mailbox_out, mailbox_left},
+	{"mq_timedreceive", new_mailbox, do_mq_timedreceive, mailbox_in, mailbox_left},
+	{"mq_timedsend", full_mailbox, do_mq_timedsend, mailbox_out, mailbox_left},
 	{"close", new_file, do_close, 0, file_left, 1},
 	{"creat", new_file, do_creat, 0, file_left, 1},
 	{"fsync", new_file, do_fsync, 0, file_left, 1},

@@ -105,6 +105,25 @@ static void give(void) {
 	given += sendmsg(b, &m, 0) == 1;
 }
 
+static void *addressee(void *x) {
+	for (;;) {
+		if (msgrcv(mail, &letter, sizeof letter.text, 0, 0) == 1) taken_fds++;
+		else wrong++;
+	}
+}
+static void letters(void) { given++; bring(); }
+static void *mailbox_reader(void *x) {
+	for (char c;;) {
+		if (mq_receive(mailbox, &c, 1, 0) == 1) taken_fds++;
+		else wrong++;
+	}
+}
+static void mailbox_letters(void) {
+	struct mq_attr x;
+	mq_getattr(mailbox, &x);
+	if (x.mq_curmsgs < 2) given++, mailbox_in(); // nobody else sends
+}
+
 static void *acquirer(void *x) {
 	for (;;) {
 		if (sem_wait(&sem) == 0) taken_fds++;
@@ -213,6 +232,22 @@ int main(int argc, char **argv) {
 	while (sem_trywait(&sem) == 0)
 		taken_fds++;
 	say("sem_wait: wrong %ld, lost %ld\n", wrong, given - taken_fds);
+
+	new_mail();
+	races(few, addressee, letters, none);
+	while (msgrcv(mail, &letter, sizeof letter.text, 0, IPC_NOWAIT) > 0)
+		taken_fds++;
+	say("msgrcv: wrong %ld, lost %ld\n", wrong, given - taken_fds);
+	msgctl(mail, IPC_RMID, 0);
+
+	new_mailbox();
+	extras = 0; // it stays
+	races(few, mailbox_reader, mailbox_letters, none);
+	fcntl(mailbox, F_SETFL, O_NONBLOCK);
+	for (char c; mq_receive(mailbox, &c, 1, 0) > 0;)
+		taken_fds++;
+	say("mq_receive: wrong %ld, lost %ld\n", wrong, given - taken_fds);
+	close(mailbox);
 
 	say("descriptors lost: %d\n", descriptors() - before);
 	return 0;
