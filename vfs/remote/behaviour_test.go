@@ -321,6 +321,21 @@ func TestIoctl(t *testing.T) {
 	})
 }
 
+// stop stops the process and waits until it stands still.
+func (p *serverProcess) stop(t *testing.T) {
+	t.Helper()
+	p.cmd.Process.Signal(syscall.SIGSTOP)
+	for {
+		_, err := unix.Wait4(p.cmd.Process.Pid, nil, unix.WUNTRACED, nil)
+		if err == nil {
+			return
+		}
+		if err != unix.EINTR {
+			t.Fatal(err)
+		}
+	}
+}
+
 // When a server's process dies, what it had started is in doubt, and the rest,
 // then and later, never came to it (C16).
 func TestC16_DeadServer(t *testing.T) {
@@ -339,7 +354,7 @@ func TestC16_DeadServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.stop(t)
 	const n = 50
 	errs := make(chan error, n)
 	for i := range n {
@@ -383,7 +398,7 @@ func TestC13_StoppedServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Process.Signal(syscall.SIGSTOP)
+	p.stop(t)
 	defer p.cmd.Process.Signal(syscall.SIGCONT)
 	for _, cause := range []error{vfs.ErrKilled, vfs.ErrInterrupted} {
 		ctx, cancel := context.WithCancelCause(context.Background())

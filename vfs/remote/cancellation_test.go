@@ -19,7 +19,7 @@ func TestCancellation(t *testing.T) {
 					serveFS(t, b, server)
 					return newClient(t, a).FS()
 				},
-				Leaves: true, Ioctls: true, Races: 2000,
+				Leaves: true, Ioctls: true, Races: 1000,
 			})
 		})
 	}

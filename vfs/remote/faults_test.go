@@ -26,8 +26,10 @@ const (
 	faultClients   = 200 // that work at a time
 	faultLanes     = 8   // which they share
 	faultRegisters = 50
-	faultSteps     = 12 // operations of a client in a round
 )
+
+// faultSteps is how many operations a client does in a round.
+var faultSteps = 5
 
 // site is where a round takes place: a server behind lanes that can be dialled
 // again when one has ended.
@@ -356,12 +358,13 @@ func (s *insideSite) census(t *testing.T) {
 // TestFaults runs rounds of every fault over every transport: a few in the
 // ordinary tests, for ten minutes with HATI_HAMMER.
 func TestFaults(t *testing.T) {
-	each := 150 * time.Millisecond
+	each := 50 * time.Millisecond
 	if os.Getenv("HATI_HAMMER") != "" {
-		each = 10 * time.Minute / 10
+		each, faultSteps = 10*time.Minute/10, 12
 	}
-	if s := os.Getenv("HATI_FAULTS"); s != "" {
+	if s := os.Getenv("HATI_FAULTS"); s != "" { // how long each fault is tried
 		each, _ = time.ParseDuration(s)
+		faultSteps = 12
 	}
 	sites := map[string]func(t *testing.T) site{}
 	for name, set := range map[string]func(*faults){
