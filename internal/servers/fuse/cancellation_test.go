@@ -11,7 +11,8 @@ import (
 // TestCancellation runs the suite over a daemon that passes everything on to the
 // suite's server.
 func TestCancellation(t *testing.T) {
-	quick(t)
+	const grace = 150 * time.Millisecond
+	quick(t, grace)
 	vfstest.RunCancellation(t, vfstest.Transport{
 		Reach: func(t *testing.T, server vfs.FS) vfs.FS {
 			fs, _ := mount(t, server, Options{}, nil)
@@ -29,6 +30,6 @@ func TestCancellation(t *testing.T) {
 			"C19_AllTheWayDown":  "INTERRUPT does not say why",
 			"C20_EveryCallEnds":  "INTERRUPT does not say why",
 		},
-		Grace: 20 * time.Millisecond, Races: 1000,
+		Grace: grace, Races: 1000,
 	})
 }

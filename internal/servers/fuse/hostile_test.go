@@ -216,9 +216,9 @@ func eachOperation(t *testing.T, how func(*question) bool, f func(s *scene, i in
 func hang(*question) bool { return true }
 
 // quick makes the grace short for a test.
-func quick(t *testing.T) {
+func quick(t *testing.T, d time.Duration) {
 	old := grace
-	grace = 20 * time.Millisecond
+	grace = d
 	t.Cleanup(func() { grace = old })
 }
 
@@ -241,7 +241,7 @@ func TestC13_Kill(t *testing.T) {
 // TestC12_Interrupt: a daemon that ignores an interrupt loses the caller after
 // the grace time; what it makes later is given back.
 func TestC12_Interrupt(t *testing.T) {
-	quick(t)
+	quick(t, 20*time.Millisecond)
 	eachOperation(t, hang, func(s *scene, i int) {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done, q := s.start(i, ctx)
