@@ -211,7 +211,6 @@ func (p *Process) reap() {
 	delete(p.k.processes, p.pid)
 	delete(p.parent.children, p.pid)
 	p.group.remove(p)
-	p.parent.clocks.charge(&p.clocks)
 }
 
 // releaseVfork lets the parent of a vfork child go on. k.mu is held.

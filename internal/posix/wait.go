@@ -227,6 +227,8 @@ func (p *Process) report(options int) waitResult {
 		r.code, r.status = p.exitCode()
 		r.usage = p.usage()
 		if !keep {
+			// What nobody waits for counts for nobody.
+			p.parent.clocks.charge(&p.clocks)
 			p.reap()
 		}
 		return r
