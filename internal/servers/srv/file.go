@@ -55,7 +55,9 @@ func newFile(n *node, q names.Request, o names.Opened) (*file, error) {
 }
 
 func (f *file) converse(l *lane.Lane, received, sent uint64) (*names.Conversation, error) {
-	l.Settle(remote.Config("")) // a lane's calls end as the contract has it
+	// The lane's calls end as the contract has it; nothing else is as with files.
+	c := remote.Config("")
+	l.Settle(lane.Config{Causes: c.Causes, Final: c.Final, Impatient: c.Impatient})
 	return names.Converse(l, names.ConversationOptions{Received: received, Sent: sent, Notify: f.arrived})
 }
 
