@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -42,11 +43,13 @@ var initialised atomic.Bool
 // [Isolation], and then never returns. Otherwise it returns at once.
 func Init() {
 	initialised.Store(true)
-	if len(os.Args) != 2 || os.Args[0] != serverName {
+	if len(os.Args) != 1 || os.Args[0] != serverName {
 		return
 	}
 	var s serverSpec
-	err := json.Unmarshal([]byte(os.Args[1]), &s)
+	spec := os.NewFile(4, "specification")
+	err := json.NewDecoder(spec).Decode(&s)
+	spec.Close()
 	if err == nil {
 		err = s.answer(os.NewFile(3, "lane"))
 	}
@@ -118,10 +121,11 @@ func (s *serverSpec) launch(start func(*exec.Cmd) error) (*exec.Cmd, *os.File, e
 	if !initialised.Load() {
 		return nil, nil, errors.New("hati.Init must be called first in main to isolate servers")
 	}
-	spec, err := json.Marshal(s)
+	spec, err := s.file()
 	if err != nil {
 		return nil, nil, err
 	}
+	defer spec.Close()
 	sv, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, nil, err
@@ -129,9 +133,9 @@ func (s *serverSpec) launch(start func(*exec.Cmd) error) (*exec.Cmd, *os.File, e
 	ours, theirs := os.NewFile(uintptr(sv[0]), "lane"), os.NewFile(uintptr(sv[1]), "lane")
 	defer theirs.Close()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = []string{serverName, string(spec)}
+	cmd.Args = []string{serverName}
 	cmd.Env = []string{} // nothing of ours is its business
-	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.ExtraFiles = []*os.File{theirs, spec}
 	cmd.Stderr = os.Stderr
 	// A session of its own: the terminal's signals are not for it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
@@ -140,6 +144,24 @@ func (s *serverSpec) launch(start func(*exec.Cmd) error) (*exec.Cmd, *os.File, e
 		return nil, nil, err
 	}
 	return cmd, ours, nil
+}
+
+// file returns the specification in a memory file: what is hidden in a host with
+// many users is too long for an argument.
+func (s *serverSpec) file() (*os.File, error) {
+	fd, err := unix.MemfdCreate("hati-server", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), "specification")
+	if err = json.NewEncoder(f).Encode(s); err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // reach asks a server's process for its files.

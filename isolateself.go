@@ -82,6 +82,7 @@ func isolate(c *Config) error {
 		}
 		fd, err := unix.FcntlInt(socket.Fd(), unix.F_DUPFD, 3) // not closed by exec
 		socket.Close()
+		spec.Hidden = nil // its own business from now on
 		all = append(all, server{spec, cmd.Process.Pid, fd})
 		if err != nil {
 			return fail(err)

@@ -217,7 +217,7 @@ func isolated(t *testing.T) (cmd *exec.Cmd, servers []int) {
 	for _, name := range tasks {
 		b, _ := os.ReadFile(name)
 		for _, f := range strings.Fields(string(b)) {
-			if line, _ := os.ReadFile("/proc/" + f + "/cmdline"); strings.HasPrefix(string(line), "hati-server\x00") {
+			if line, _ := os.ReadFile("/proc/" + f + "/cmdline"); string(line) == "hati-server\x00" {
 				pid, _ := strconv.Atoi(f)
 				servers = append(servers, pid)
 			}
@@ -306,5 +306,20 @@ func (p procFD) wait(t *testing.T) {
 		if err != unix.EINTR {
 			t.Fatal("the process does not end: ", err)
 		}
+	}
+}
+
+// What is hidden in a box is hidden under --isolate, too.
+func TestIsolateHidesSecrets(t *testing.T) {
+	confined(t)
+	home := directory(t)
+	os.Mkdir(filepath.Join(home, ".ssh"), 0o700)
+	os.WriteFile(filepath.Join(home, ".ssh", "key"), []byte("secret"), 0o600)
+	os.WriteFile(filepath.Join(home, "open"), []byte("plain\n"), 0o600)
+	cmd := exec.Command(hati, "run", "--isolate", "--", "sh", "-c", `cat "$HOME/open"; ls -A "$HOME/.ssh"; cat "$HOME/.ssh/key"`)
+	cmd.Env = append(os.Environ(), "HOME="+home)
+	out, _ := cmd.CombinedOutput()
+	if s := string(out); !strings.HasPrefix(s, "plain\n") || !strings.Contains(s, "No such file") || strings.Contains(s, "secret") {
+		t.Errorf("%s", s)
 	}
 }
