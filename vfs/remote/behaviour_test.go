@@ -473,3 +473,29 @@ func TestCaller(t *testing.T) {
 		}
 	})
 }
+
+// A client that is closed leaves no memory behind.
+func TestClosedClientsAreFreed(t *testing.T) {
+	fs := tmp.New(tmp.Options{})
+	one := func() {
+		a, b := pair(t, true)
+		_, done := remote.ServeCounted(b, fs)
+		c, err := remote.New(ctx, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		root, _ := c.FS().Root(ctx)
+		if _, err := root.Stat(ctx); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		<-done
+	}
+	one()
+	const n = 100
+	before := resources()
+	for range n {
+		one()
+	}
+	eventually(t, "the memory of closed clients is free", func() bool { return resources().heap < before.heap+n*20<<10 })
+}

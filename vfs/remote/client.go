@@ -32,7 +32,7 @@ type Client struct {
 func New(ctx context.Context, end *lane.Lane) (*Client, error) {
 	end.Settle(Config(""))
 	c := &Client{lane: end, call: wire.Client{Lane: end}}
-	c.nodes.client, c.settle.client = c, c
+	c.settle.client = c
 	c.nodes.byID, c.files.byID = map[uint64]*known{}, map[uint64]*pollFile{}
 	if err := end.Handle(c.handle, lane.ServeOptions{}); err != nil {
 		return nil, fmt.Errorf("remote: %w", err)

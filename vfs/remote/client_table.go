@@ -13,9 +13,8 @@ import (
 // knownNodes finds the node of a number, weakly: one that nobody holds is
 // forgotten, and the server told.
 type knownNodes struct {
-	client *Client
-	mu     sync.Mutex // a leaf
-	byID   map[uint64]*known
+	mu   sync.Mutex // a leaf
+	byID map[uint64]*known
 }
 
 // known is what remains of a node when it is collected.
@@ -55,11 +54,22 @@ func (c *Client) node(w wire.Node) (vfs.Node, error) {
 	fresh.node = weak.Make(n)
 	t.byID[w.ID] = fresh
 	t.mu.Unlock()
-	runtime.AddCleanup(n, t.collected, fresh)
+	runtime.AddCleanup(n, collected, collectedNode{weak.Make(c), fresh})
 	return n.self, nil
 }
 
-func (t *knownNodes) collected(k *known) {
+// collectedNode must not lead to the node, as a client does to its root.
+type collectedNode struct {
+	client weak.Pointer[Client]
+	known  *known
+}
+
+func collected(x collectedNode) {
+	c, k := x.client.Value(), x.known
+	if c == nil {
+		return
+	}
+	t := &c.nodes
 	t.mu.Lock()
 	times := k.times
 	if t.byID[k.id] == k {
@@ -67,7 +77,7 @@ func (t *knownNodes) collected(k *known) {
 	}
 	t.mu.Unlock()
 	if times > 0 {
-		t.client.settle.forget(wire.Count{Node: k.id, Times: times})
+		c.settle.forget(wire.Count{Node: k.id, Times: times})
 	}
 }
 
