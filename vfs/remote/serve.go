@@ -36,7 +36,8 @@ type ServeOptions struct {
 	Log func(format string, args ...any)
 }
 
-// Serve answers for fs at one end of a lane until the lane or ctx ends. Then
+// Serve answers for fs at one end of a lane, made with [Config] or settled so
+// ([lane.Lane.Settle]), until the lane or ctx ends. Then
 // what is under way is cancelled, and when it has returned, the client's files
 // are closed and its locks released. It returns why it ended: nil when the
 // client has gone.
@@ -111,7 +112,6 @@ func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
 	if o.MaxFiles <= 0 {
 		o.MaxFiles = 65_536
 	}
-	end.Settle(Config(""))
 	c := &conn{end: end, fs: fs, opts: o, files: fileTable{byID: map[uint64]*openFile{}, max: o.MaxFiles}}
 	c.nodes.clear(o.MaxNodes)
 	c.locks.seed = maphash.MakeSeed()
