@@ -146,8 +146,16 @@ func (fs *FS) bad(op uint32) error {
 	return syscall.EIO
 }
 
-// allowed checks that the caller may use the mount at all.
+// allowed begins each operation: it checks that the caller may use the mount at
+// all, and waits until it is known what the daemon can do.
 func (fs *FS) allowed(ctx context.Context) error {
+	if err := fs.permitted(ctx); err != nil {
+		return err
+	}
+	return fs.conn.awaitReady(ctx)
+}
+
+func (fs *FS) permitted(ctx context.Context) error {
 	if fs.opts.AllowOther {
 		return nil
 	}
@@ -245,7 +253,7 @@ const superMagic = 0x65735546
 // Statfs asks the daemon; those who may not use the mount learn its type only.
 func (fs *FS) Statfs(ctx context.Context) (vfs.Statfs, error) {
 	s := vfs.Statfs{Type: superMagic, BlockSize: 4096, NameMax: 255}
-	if fs.allowed(ctx) != nil {
+	if fs.permitted(ctx) != nil {
 		return s, nil
 	}
 	r := newRequest(opStatfs, rootID)

@@ -65,11 +65,11 @@ func (f *file) keepsLocks(l *vfs.Lock) bool {
 
 // GetLock returns a lock that is in l's way.
 func (f *file) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
-	if !f.keepsLocks(&l) {
-		return l, syscall.ENOSYS
-	}
 	if err := f.n.fs.allowed(ctx); err != nil {
 		return l, err
+	}
+	if !f.keepsLocks(&l) {
+		return l, syscall.ENOSYS
 	}
 	r := f.lockRequest(opGetlk, l)
 	r.max = 24
@@ -94,11 +94,11 @@ func (f *file) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
 
 // SetLock sets or removes a lock, and waits for it if wait is set.
 func (f *file) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
+	if err := f.n.fs.permitted(ctx); err != nil && l.Type != unix.F_UNLCK {
+		return err
+	}
 	if !f.keepsLocks(&l) {
 		return syscall.ENOSYS
-	}
-	if err := f.n.fs.allowed(ctx); err != nil && l.Type != unix.F_UNLCK {
-		return err
 	}
 	op := uint32(opSetlk)
 	if wait && l.Type != unix.F_UNLCK {
