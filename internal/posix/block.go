@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/internal/fault"
 	"github.com/hati-os/hati/internal/guard"
 	"github.com/hati-os/hati/vfs"
@@ -40,6 +41,7 @@ func (t *Task) notify() {
 // (the zero Time is none). After nil the caller looks whether what it waits for
 // is there, and else sleeps again.
 func (t *Task) sleep(deadline time.Time) error {
+	t.declared(interruptible)
 	if err := t.interrupted(); err != nil {
 		return err
 	}
@@ -64,8 +66,17 @@ func (t *Task) sleep(deadline time.Time) error {
 	}
 }
 
+// declared tells the operator when a call is about to wait of which the table
+// says that it does not, or not so: nothing blocks undeclared.
+func (t *Task) declared(how blocking) {
+	if b := t.k.lookupCall(t.nr).blocks; (b == never || how == interruptible && b == killable) && t.thread != nil {
+		t.k.logf("process %d (%s): %s waits, but is not declared to", t.proc.pid, t.comm(), abi.SyscallName(t.nr))
+	}
+}
+
 // sleepKillable is sleep for waits that only the task's end may end.
 func (t *Task) sleepKillable() error {
+	t.declared(killable)
 	if t.dying() {
 		return vfs.ErrKilled
 	}
