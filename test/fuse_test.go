@@ -1,11 +1,16 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // FUSE daemons that were not written for hati, on the host and in the box. The
@@ -199,6 +204,49 @@ func TestFUSEStopped(t *testing.T) {
 	const want = "killed by 9: cat\nkilled by 9: ls\nkilled by 9: writer\nafterwards: Transport endpoint is not connected\nunmounted\n"
 	if r.out != want || r.status != 0 {
 		t.Errorf("%v\nwant %s", r, want)
+	}
+}
+
+// TestFUSEDiesWithHati: a daemon that does not care for its channel is gone, too,
+// when hati is killed.
+func TestFUSEDiesWithHati(t *testing.T) {
+	t.Parallel()
+	d := fuseDaemons[0]
+	programs := fusePrograms(t, &d)
+	dir := directory(t)
+	pidFile := filepath.Join(dir, "pid")
+	// Stopped, it neither reads nor ends by itself.
+	script := "echo $$ >" + pidFile + "; exec " + programs + "/passthrough_ll -f -o source=" + dir + " $0"
+	cmd := exec.Command(hati, "run", "--mount", "fuse:sh -c '"+script+"':/mnt", "--", "sh", "-c", "ls /mnt >/dev/null; echo ready; sleep 60")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(pid, syscall.SIGSTOP)
+	cmd.Process.Kill()
+	cmd.Wait()
+	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; runtime.Gosched() {
+		if s, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); strings.Contains(string(s), ") Z ") {
+			break // dead, and not yet collected by who adopted it
+		}
+		if time.Now().After(deadline) {
+			syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatal("the daemon lives on")
+		}
 	}
 }
 
