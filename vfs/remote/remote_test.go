@@ -222,10 +222,10 @@ func TestContract(t *testing.T) {
 		"overlay": {},
 		"iofs":    {ReadOnly: true},
 	} {
+		opts.BigDir = 1500
 		for _, tr := range transports {
 			t.Run(kind+"/"+tr.name, func(t *testing.T) {
 				t.Parallel()
-				opts.BigDir = 1500
 				open := func(t *testing.T) vfs.FS { return tr.open(t, kind).FS() }
 				if tr.name == "process" {
 					p := process(t, kind)
