@@ -3,10 +3,15 @@
 // [Serve] answers for a [vfs.FS] at one end, [New] makes a [vfs.FS] of the other.
 //
 // What the contract has crosses: names, open files, attributes, directories,
-// locks, readiness, ioctls, and the host objects behind maps. What does not:
-// [vfs.Terminal] (job control is the POSIX server's own) and [vfs.Jumper].
+// locks, readiness, ioctls, who calls, and the host objects behind maps. What does
+// not: [vfs.Terminal] (job control is the POSIX server's own), [vfs.Poller],
+// [vfs.FileOf] and [vfs.Jumper].
 //
-// The package imports vfs, lane, the standard library and golang.org/x/sys.
+// A file whose server lends its host file ([vfs.Lender]) is read, written and
+// mapped without asking, until the server recalls it or the lane ends.
+//
+// The package imports vfs, lane, cancel, the standard library and
+// golang.org/x/sys.
 //
 // # Outcomes
 //
@@ -28,6 +33,7 @@
 //
 // # Lock order
 //
-// All locks are leaves, except that a vfs.Queue's is taken before watched.mu
-// (server) and none before a Queue's (client). No lock is held during a call.
+// All locks are leaves, with two exceptions: a server's vfs.Queue is locked before
+// watched.mu, and that before notifier.mu; a client's pollFile.mu before its
+// Queue. No lock is held during a call.
 package remote
