@@ -1,4 +1,4 @@
-//go:build race
+//go:build race || cgo
 
 package filetest
 
@@ -10,7 +10,8 @@ import (
 )
 
 // guestProgram builds the guests without the race detector, which needs the
-// addresses that boxes have for themselves.
+// addresses that boxes have for themselves, and without cgo, which needs libraries
+// that not every box here has.
 var guestProgram = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "filetest")
 	if err != nil {
@@ -18,7 +19,9 @@ var guestProgram = sync.OnceValues(func() (string, error) {
 	}
 	removeAtEnd = dir
 	exe := filepath.Join(dir, "guest")
-	out, err := exec.Command("go", "test", "-c", "-o", exe, ".").CombinedOutput()
+	cmd := exec.Command("go", "test", "-c", "-o", exe, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := cmd.CombinedOutput()
 	os.Stderr.Write(out)
 	return exe, err
 })
