@@ -247,6 +247,18 @@ type Locker interface {
 	SetLock(ctx context.Context, l Lock, wait bool) error
 }
 
+// LockSharer is a File whose locks POSIX keeps, as it does for any file, and
+// which others beyond this box see and have, too.
+type LockSharer interface {
+	// SharedLocks returns who keeps the locks of both sides, nil if there is only
+	// one side. A lock that the box's own rules allow is set there as well, and
+	// not held before; waiting and PIDs within the box are left to POSIX. It must
+	// not wait for anything unless SetLock is told to. It is only asked for locks
+	// beyond the box; those have no PID that means something in it: 0, or -1 for
+	// a lock of an open file description.
+	SharedLocks() Locker
+}
+
 // Poller is a File that is not Pollable, because reading and writing wait at its
 // server, but whose server can be asked whether they would (poll(2)).
 type Poller interface {

@@ -103,7 +103,13 @@ func (t *Task) getLock(d *Description, l vfs.Lock, f *abi.Flock, arg uint64) err
 		}
 	}
 	if errnoOf(err) == syscall.ENOSYS {
-		l, err = t.k.mounts.locks.get(n, l), nil
+		own := t.k.mounts.locks.get(n, l)
+		if s := sharedLocks(d); s != nil && own.Type == unix.F_UNLCK && l.Type != unix.F_UNLCK {
+			own, err = s.GetLock(t.context(), l)
+		} else {
+			err = nil
+		}
+		l = own
 	}
 	if err != nil {
 		return err
@@ -175,6 +181,9 @@ func (t *Task) setLock(d *Description, l vfs.Lock, wait bool) error {
 		if errnoOf(err) != syscall.ENOSYS {
 			return err
 		}
+	}
+	if s := sharedLocks(d); s != nil {
+		return table.setShared(t, n, s, l, wait)
 	}
 	return table.set(t, n, l, wait)
 }

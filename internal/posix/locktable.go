@@ -26,6 +26,9 @@ type fileLocks struct {
 	locks   []vfs.Lock
 	waiters []*lockWaiter
 	remote  []vfs.Lock // owners of which the file's server knows locks
+
+	turn  sync.Mutex // see setShared; before mu
+	users int        // of turn
 }
 
 // lockWaiter is a task that waits for a lock.
@@ -49,7 +52,7 @@ func (l *lockTable) file(n vfs.Node) *fileLocks {
 
 // tidy forgets a file without locks. mu is held.
 func (l *lockTable) tidy(n vfs.Node, f *fileLocks) {
-	if len(f.locks)+len(f.waiters)+len(f.remote) == 0 && l.files[n] == f {
+	if len(f.locks)+len(f.waiters)+len(f.remote)+f.users == 0 && l.files[n] == f {
 		delete(l.files, n)
 	}
 }
@@ -222,10 +225,7 @@ func (f *fileLocks) apply(want vfs.Lock) {
 func (l *lockTable) noteRemote(n vfs.Node, lock vfs.Lock) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f := l.file(n)
-	if !slices.ContainsFunc(f.remote, func(r vfs.Lock) bool { return r.Owner == lock.Owner && r.Flock == lock.Flock }) {
-		f.remote = append(f.remote, lock)
-	}
+	l.file(n).note(lock)
 	if !lock.Flock && lock.PID != ofdPID {
 		l.count.Add(1)
 	}
@@ -242,6 +242,10 @@ func (l *lockTable) closed(owner uint64, d *Description) {
 // release removes all locks of an owner from the file of d, which is still open.
 func (l *lockTable) release(d *Description, owner uint64) {
 	n := d.file.Node()
+	if s := sharedLocks(d); s != nil {
+		l.releaseShared(n, s, owner)
+		return
+	}
 	l.mu.Lock()
 	f := l.files[n]
 	if f == nil {

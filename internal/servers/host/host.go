@@ -27,7 +27,8 @@
 // open file of it; without one the answer is ENOENT, or ESTALE when the name now
 // leads to another file. ESTALE means: walk the path again.
 //
-// Numbers of devices, files and owners are the host's. Locks are left to POSIX.
+// Numbers of devices, files and owners are the host's. Locks are POSIX's; those
+// of files that can be written are the host's, too (see lock.go).
 // What the host has no descriptor call for goes by /proc/self/fd.
 //
 // # Lock order
@@ -113,6 +114,7 @@ var (
 		vfs.RangeCopier
 		vfs.Mapper
 		vfs.AttrSetter
+		vfs.LockSharer
 	} = (*file)(nil)
 	_ vfs.DirReader = (*dirFile)(nil)
 	_ vfs.Statfser  = (*FS)(nil)

@@ -39,7 +39,10 @@ type node struct {
 
 // The kinds of nodes.
 type (
-	regular struct{ node }
+	regular struct {
+		node
+		owners map[uint64]*lockOwner // processes with locks; guarded by mu
+	}
 	symlink struct{ node }
 	special struct{ node } // FIFO, socket or device
 	// veil is a hidden directory.
