@@ -21,7 +21,10 @@ import (
 // puppetBox is a box with a puppet at /puppet.
 func puppetBox(t *testing.T) (*hati.Box, *vfstest.Puppet) {
 	p := vfstest.NewPuppet()
-	return newBox(t, hati.Config{Mounts: []hati.Mount{hati.Server(p, "/puppet")}}), p
+	return newBox(t, hati.Config{
+		Mounts: []hati.Mount{hati.Server(p, "/puppet")},
+		User:   &hati.User{}, // who owns the puppet's files
+	}), p
 }
 
 // stuckIn starts a program and waits until it is in a call of the puppet's.

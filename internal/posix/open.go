@@ -276,14 +276,15 @@ func (t *Task) openLocated(l *located, flags int) (*Description, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Before permissions: nobody writes there.
+	if want&mayWrite != 0 && l.mount().readOnly.Load() && a.IsRegular() {
+		return nil, syscall.EROFS
+	}
 	if err := c.may(&a, want); err != nil {
 		return nil, err
 	}
 	if flags&unix.O_NOATIME != 0 && !c.owns(&a) {
 		return nil, syscall.EPERM
-	}
-	if want&mayWrite != 0 && l.mount().readOnly.Load() && a.IsRegular() {
-		return nil, syscall.EROFS
 	}
 	d, err := t.openNode(l, &a, flags)
 	if err != nil {

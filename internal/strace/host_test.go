@@ -100,7 +100,7 @@ func lines(log []byte) []string {
 		line = dates.ReplaceAllString(line, "")
 		line = addresses.ReplaceAllString(line, "ADDR")
 		for pid, name := range pids {
-			line = strings.ReplaceAll(line, pid, name)
+			line = regexp.MustCompile(`\b`+pid+`\b`).ReplaceAllString(line, name)
 		}
 		// The column depends on the length of the addresses.
 		line = spaces.ReplaceAllString(line, ") = ")
