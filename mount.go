@@ -43,7 +43,11 @@ const (
 	Overlay   Mode = "overlay" // they stay in the box and are gone with it
 )
 
-// HostDir mounts a directory, or a file, of the host at path.
+// HostDir mounts a directory, or a file, of the host at path. With [ReadWrite],
+// file locks (flock, fcntl) of the box's programs hold for the host's processes
+// and for other boxes, and theirs for the box; unless its server is isolated
+// (see [Isolation]) or the directory shows a network file system: then they hold
+// in the box only.
 func HostDir(source, path string, mode Mode) Mount {
 	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, hostReadOnly: mode != ReadWrite, open: func(b *Box) (vfs.FS, error) {
 		h, err := b.openHost(source, host.Options{ReadOnly: mode != ReadWrite})
