@@ -73,13 +73,7 @@ func (k *locks) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
 	defer f.put()
 	if l.PID != ofdPID {
 		r := f.node.self.(*regular)
-		r.mu.Lock()
-		o := r.owners[l.Owner]
-		if o != nil {
-			o.users++
-		}
-		r.mu.Unlock()
-		if o != nil {
+		if o := r.knownOwner(&l, -1); o != nil {
 			fd = o.fd
 			defer r.doneLocking(o, &l, syscall.EAGAIN)
 		}
@@ -104,16 +98,29 @@ func (k *locks) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
 // lockOwner returns the owner of l, for one call. It is nil without an error
 // when there is nothing to unlock.
 func (r *regular) lockOwner(f *file, l *vfs.Lock) (*lockOwner, error) {
+	if o := r.knownOwner(l, -1); o != nil || l.Type == unix.F_UNLCK {
+		return o, nil
+	}
+	fd, err := f.lockFD()
+	if err != nil {
+		return nil, err
+	}
+	o := r.knownOwner(l, fd)
+	if o.fd != fd {
+		unix.Close(fd) // another thread of the owner was faster
+	}
+	return o, nil
+}
+
+// knownOwner returns the owner of l, for one call. If there is none it makes one
+// with the descriptor fd, unless that is -1.
+func (r *regular) knownOwner(l *vfs.Lock, fd int) *lockOwner {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	o := r.owners[l.Owner]
 	if o == nil {
-		if l.Type == unix.F_UNLCK {
-			return nil, nil
-		}
-		fd, err := f.lockFD()
-		if err != nil {
-			return nil, err
+		if fd < 0 {
+			return nil
 		}
 		if r.owners == nil {
 			r.owners = make(map[uint64]*lockOwner)
@@ -122,20 +129,23 @@ func (r *regular) lockOwner(f *file, l *vfs.Lock) (*lockOwner, error) {
 		r.owners[l.Owner] = o
 	}
 	o.users++
-	return o, nil
+	return o
 }
 
 // doneLocking ends a call of the owner of l. An owner that has let everything go
 // needs its descriptor no more.
 func (r *regular) doneLocking(o *lockOwner, l *vfs.Lock, err error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	o.users--
 	if err == nil {
 		o.holds = l.Type != unix.F_UNLCK || o.holds && (l.Start > 0 || l.End < math.MaxInt64)
 	}
-	if o.users == 0 && !o.holds {
+	idle := o.users == 0 && !o.holds
+	if idle {
 		delete(r.owners, l.Owner)
+	}
+	r.mu.Unlock()
+	if idle {
 		unix.Close(o.fd)
 	}
 }
