@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -69,9 +70,14 @@ func TestC22_DeadMount(t *testing.T) {
 	const n = 1000
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var wg sync.WaitGroup
+	var hung atomic.Int64
 	for range n {
 		wg.Go(func() {
-			if _, err := vfs.Lookup(ctx, root, "m"); !errors.Is(err, vfs.ErrInDoubt) {
+			switch _, err := vfs.Lookup(ctx, root, "m"); {
+			case errors.Is(err, vfs.ErrInDoubt):
+				hung.Add(1)
+			case errors.Is(err, vfs.ErrKilled): // it had a thread, but had not begun
+			default:
 				t.Error(err)
 			}
 		})
@@ -80,6 +86,9 @@ func TestC22_DeadMount(t *testing.T) {
 	start := time.Now()
 	cancel(vfs.ErrKilled)
 	wg.Wait()
+	if hung.Load() < n/2 {
+		t.Errorf("only %d calls were in the host", hung.Load())
+	}
 	t.Logf("left after %v, with %d threads in the host", time.Since(start), threads())
 	if _, err := vfs.Lookup(context.Background(), root, "none"); err != unix.ENOENT {
 		t.Errorf("beside the dead mount: %v", err)
