@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -109,7 +110,7 @@ func (s *serverSpec) open() (vfs.FS, error) {
 		}
 		return iofs.New(z), nil
 	}
-	return tmp.New(tmp.Options{Mode: 0o755}), nil
+	return tmp.New(tmp.Options{Mode: 0o755, UID: uint32(os.Geteuid()), GID: uint32(os.Getegid())}), nil
 }
 
 // confine leaves the process what the server needs, which has opened its files.

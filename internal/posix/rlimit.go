@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/early"
 	"github.com/hati-os/hati/internal/machine"
 	"golang.org/x/sys/unix"
 )
@@ -38,9 +39,8 @@ var hostLimits = sync.OnceValue(func() (l limitTable) {
 		}
 	}
 	// What the Go runtime has raised for itself is not the user's wish.
-	if n := &l[unix.RLIMIT_NOFILE]; n.Cur > 1024 {
-		n.Cur = min(1024, n.Max)
-	}
+	n := &l[unix.RLIMIT_NOFILE]
+	n.Cur = min(early.OpenFiles.Cur, n.Max)
 	return l
 })
 
