@@ -98,7 +98,7 @@ func (d making) Lookup(ctx context.Context, name string) (vfs.Node, error) {
 		if err != syscall.ENOENT {
 			return n, err
 		}
-		n, err = vfs.Make(ctx, d.Dir, name, vfs.MakeOptions{Mode: unix.S_IFREG | 0o600})
+		n, err = vfs.Make(ctx, d.Dir, name, vfs.MakeOptions{Mode: unix.S_IFREG | 0o600, UID: uint32(os.Getuid()), GID: uint32(os.Getgid())})
 		if err != syscall.EEXIST {
 			return n, err
 		}
