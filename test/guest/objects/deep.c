@@ -21,7 +21,9 @@ int main(void)
 	char b;
 	pipe(p);
 	in = p[1];
-	for (int i = 0; i < 20000; i++) {
+	// Others have a limit, and what they had in messages before counts for a while.
+	int deep = geteuid() == 0 ? 20000 : 300;
+	for (int i = 0; i < deep; i++) {
 		socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
 		if (sendfd(sv[0], in) < 0) {
 			perror("send");
