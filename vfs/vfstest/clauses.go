@@ -490,6 +490,7 @@ func testC19(s *stage) {
 
 // testC20: each kind of call ends with its ctx, and the server sees why.
 func testC20(s *stage) {
+	base, _, _ := s.p.Held()
 	for _, k := range kinds {
 		for _, cause := range causes {
 			stop := s.p.Heed(k.name)
@@ -507,6 +508,8 @@ func testC20(s *stage) {
 			s.p.Plan(k.name, nil)
 		}
 	}
+	// What was abandoned just before its answer is taken back a little later.
+	s.settled("all is reclaimed", s.held(base, 0, 0))
 }
 
 // testC22: a thousand abandoned calls leave nothing behind.
