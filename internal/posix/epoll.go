@@ -345,13 +345,12 @@ func sysEpollPwait2(t *Task, a *Args) (uint64, error) {
 }
 
 func (t *Task) epollWait(fd int, at uint64, limit int, end pollEnd) (uint64, error) {
-	d, err := t.fds.get(fd)
+	d, e, err := fileOfKind[*epoll](t, fd, syscall.EINVAL)
 	if err != nil {
 		return 0, err
 	}
 	defer d.release()
-	e, ok := d.file.(*epoll)
-	if !ok || limit <= 0 || limit > 1<<31/12 {
+	if limit <= 0 || limit > 1<<31/12 {
 		return 0, syscall.EINVAL
 	}
 	out := e.collect(limit)

@@ -82,16 +82,7 @@ func sysTimerfdCreate(t *Task, a *Args) (uint64, error) {
 
 // timerfd returns the timer behind fd, with a reference to its description.
 func (t *Task) timerfd(fd int) (*Description, *timerFile, error) {
-	d, err := t.fds.get(fd)
-	if err != nil {
-		return nil, nil, err
-	}
-	f, ok := d.file.(*timerFile)
-	if !ok {
-		d.release()
-		return nil, nil, syscall.EINVAL
-	}
-	return d, f, nil
+	return fileOfKind[*timerFile](t, fd, syscall.EINVAL)
 }
 
 func sysTimerfdSettime(t *Task, a *Args) (uint64, error) {

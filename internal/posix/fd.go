@@ -335,3 +335,17 @@ func closeFile(t *Task, d *Description) error {
 	}
 	return err
 }
+
+// fileOfKind returns the file behind fd, with a reference to its description;
+// wrong when it is another kind of file.
+func fileOfKind[F vfs.File](t *Task, fd int, wrong syscall.Errno) (d *Description, f F, err error) {
+	if d, err = t.fds.get(fd); err != nil {
+		return nil, f, err
+	}
+	f, ok := d.file.(F)
+	if !ok {
+		d.release()
+		return nil, f, wrong
+	}
+	return d, f, nil
+}

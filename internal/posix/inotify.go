@@ -71,16 +71,7 @@ func (t *Task) inotifyInit(flags int) (uint64, error) {
 
 // inotify returns the instance behind fd, with a reference to its description.
 func (t *Task) inotify(fd int) (*Description, *inotifyFile, error) {
-	d, err := t.fds.get(fd)
-	if err != nil {
-		return nil, nil, err
-	}
-	f, ok := d.file.(*inotifyFile)
-	if !ok {
-		d.release()
-		return nil, nil, syscall.EINVAL
-	}
-	return d, f, nil
+	return fileOfKind[*inotifyFile](t, fd, syscall.EINVAL)
 }
 
 func sysInotifyAddWatch(t *Task, a *Args) (uint64, error) {

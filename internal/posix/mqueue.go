@@ -192,14 +192,9 @@ func (t *Task) mqDeadline(addr uint64) (time.Time, error) {
 
 // mqOf returns the queue behind fd, with a reference to its description.
 func (t *Task) mqOf(fd int) (*Description, *mqueue, error) {
-	d, err := t.fds.get(fd)
+	d, f, err := fileOfKind[*mqFile](t, fd, syscall.EBADF)
 	if err != nil {
 		return nil, nil, err
-	}
-	f, ok := d.file.(*mqFile)
-	if !ok {
-		d.release()
-		return nil, nil, syscall.EBADF
 	}
 	return d, f.q, nil
 }

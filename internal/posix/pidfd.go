@@ -50,15 +50,11 @@ func (t *Task) installPidfd(p *Process, flags int) (int, error) {
 // pidfd returns the process behind a descriptor, and whether waiting for it
 // must not block.
 func (t *Task) pidfd(fd int) (p *Process, nonblock bool, err error) {
-	d, err := t.fds.get(fd)
+	d, f, err := fileOfKind[*pidFile](t, fd, syscall.EBADF)
 	if err != nil {
 		return nil, false, err
 	}
 	defer d.release()
-	f, ok := d.file.(*pidFile)
-	if !ok {
-		return nil, false, syscall.EBADF
-	}
 	return f.proc, d.nonblocking(), nil
 }
 

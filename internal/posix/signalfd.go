@@ -111,15 +111,11 @@ func (t *Task) signalfd(a *Args, flags int) (uint64, error) {
 		f.mask.Store(uint64(set))
 		return t.installObject(f, unix.O_RDWR|flags, "anon_inode:[signalfd]")
 	}
-	d, err := t.fds.get(fd)
+	d, f, err := fileOfKind[*signalFile](t, fd, syscall.EINVAL)
 	if err != nil {
 		return 0, err
 	}
 	defer d.release()
-	f, ok := d.file.(*signalFile)
-	if !ok {
-		return 0, syscall.EINVAL
-	}
 	f.mask.Store(uint64(set))
 	t.proc.signalQueue().Notify(vfs.EventsIn) // perhaps there is one now
 	return uint64(fd), nil
