@@ -54,6 +54,28 @@ func Listen(path string, perm fs.FileMode, cfg Config) (*Listener, error) {
 	return l, nil
 }
 
+// ListenAnew is Listen, but replaces a socket that a server left which is gone. One
+// at which somebody listens is an error.
+func ListenAnew(path string, perm fs.FileMode, cfg Config) (*Listener, error) {
+	l, err := Listen(path, perm, cfg)
+	if errors.Is(err, unix.EADDRINUSE) && stale(path) {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("lane: an old socket: %w", err)
+		}
+		l, err = Listen(path, perm, cfg)
+	}
+	return l, err
+}
+
+// stale reports whether path is a socket at which nobody listens.
+func stale(path string) bool {
+	c, err := net.Dial("unixpacket", path)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, unix.ECONNREFUSED)
+}
+
 // run accepts connections. Each greeting has a goroutine for as long as it
 // takes, so that a client that says nothing delays nobody.
 func (l *Listener) run() {

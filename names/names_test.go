@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -308,6 +309,26 @@ func TestServerDies(t *testing.T) {
 	if got := say(t, open(t, client, "mortal"), "x"); got != "again:x" {
 		t.Errorf("the next one says %q", got)
 	}
+}
+
+// TestSocketLeftBehind: a registry that was killed leaves its socket; the next one
+// takes the place, but not that of one that serves.
+func TestSocketLeftBehind(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "names.sock")
+	old, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	old.SetUnlinkOnClose(false)
+	if l, err := names.Listen(path, 0o600); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("in use: %v, %v", l, err)
+	}
+	old.Close()
+	l, err := names.Listen(path, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
 }
 
 // TestRecovers: a client waits for the next instance, which takes the

@@ -8,7 +8,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"syscall"
 
 	"github.com/hati-os/hati/lane"
 )
@@ -264,13 +263,4 @@ func (r *Registry) List(_ context.Context, name string) ([]Info, error) {
 	}
 	slices.SortFunc(all, func(a, b Info) int { return cmp.Compare(a.Name, b.Name) })
 	return all, nil
-}
-
-// errnoFor is what crosses a lane for an error of this package.
-func errnoFor(err error) error {
-	var e syscall.Errno
-	if errors.As(err, &e) {
-		return e
-	}
-	return err
 }

@@ -21,9 +21,9 @@ func config() lane.Config {
 }
 
 // Listen makes a socket for Serve at path: who may write to it may connect, and
-// then register and see names.
+// then register and see names. A socket that a registry left which is gone is replaced.
 func Listen(path string, perm fs.FileMode) (*lane.Listener, error) {
-	return lane.Listen(path, perm, config())
+	return lane.ListenAnew(path, perm, config())
 }
 
 // Serve answers for the registry until ctx ends. What users of a lane have
@@ -95,7 +95,7 @@ func (u *user) Register(_ context.Context, q *wire.RegisterRequest, rep *wire.Re
 	}
 	g, err := u.registry.register(u.who(), q.Name, s, accept)
 	if err != nil {
-		return errnoFor(err)
+		return err
 	}
 	u.mu.Lock()
 	late := u.held == nil
@@ -150,7 +150,7 @@ func (u *user) Open(ctx context.Context, q *wire.OpenRequest, rep *wire.OpenRepl
 		Caller:   Caller{q.Caller.UID, q.Caller.GID, q.Caller.PID}, Session: q.Session,
 	}, true)
 	if err != nil {
-		return errnoFor(err)
+		return err
 	}
 	*rep = wire.OpenReply{Session: o.Session, Version: o.Lane.Version(), Recovers: o.Recovers}
 	r.Reply.Objects = append(r.Reply.Objects, o.Lane)
@@ -161,7 +161,7 @@ func (u *user) Open(ctx context.Context, q *wire.OpenRequest, rep *wire.OpenRepl
 func (u *user) List(ctx context.Context, q *wire.ListRequest, rep *wire.ListReply, _ *lane.Request) error {
 	all, err := u.registry.List(ctx, q.Name)
 	if err != nil {
-		return errnoFor(err)
+		return err
 	}
 	for _, i := range all {
 		if q.Name == "" && i.Name <= q.After {

@@ -2,12 +2,7 @@ package remote
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io/fs"
-	"net"
-	"os"
-	"syscall"
 
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
@@ -24,23 +19,7 @@ func Listen(path string, perm fs.FileMode, cfg lane.Config) (*lane.Listener, err
 	if cfg.Arena > 0 {
 		full.Arena = cfg.Arena
 	}
-	l, err := lane.Listen(path, perm, full)
-	if errors.Is(err, syscall.EADDRINUSE) && stale(path) {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("remote: an old socket: %w", err)
-		}
-		l, err = lane.Listen(path, perm, full)
-	}
-	return l, err
-}
-
-// stale reports whether path is a socket at which nobody listens.
-func stale(path string) bool {
-	c, err := net.Dial("unixpacket", path)
-	if err == nil {
-		c.Close()
-	}
-	return errors.Is(err, syscall.ECONNREFUSED)
+	return lane.ListenAnew(path, perm, full)
 }
 
 // ListenAndServe answers for fs at a socket that only this user's processes can
