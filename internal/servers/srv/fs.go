@@ -8,7 +8,9 @@
 package srv
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -120,31 +122,22 @@ func (l *listing) Node() vfs.Node { return l.dir }
 // Close implements vfs.File.
 func (l *listing) Close() error { return nil }
 
-// ReadDir implements vfs.DirReader. Cookies are inode numbers, which names keep.
+// ReadDir implements vfs.DirReader. A name's cookie is the number after that of its
+// inode, which it keeps.
 func (l *listing) ReadDir(ctx context.Context, cookie uint64, most int) ([]vfs.Dirent, error) {
 	all, err := l.dir.fs.services.List(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	fs := l.dir.fs
-	byIno := map[uint64]string{}
-	for _, i := range all {
-		byIno[fs.node(i.Name).ino] = i.Name
-	}
-	fs.mu.Lock()
-	last := fs.last
-	fs.mu.Unlock()
 	var out []vfs.Dirent
-	for ino := max(cookie, firstCookie-1); ino <= last+1 && len(out) < most; ino++ {
-		if name, ok := byIno[ino-1]; ok && ino > cookie {
-			out = append(out, vfs.Dirent{Name: name, Ino: ino - 1, Type: unix.S_IFCHR, Next: ino})
+	for _, i := range all {
+		if ino := l.dir.fs.node(i.Name).ino; ino+1 > cookie {
+			out = append(out, vfs.Dirent{Name: i.Name, Ino: ino, Type: unix.S_IFCHR, Next: ino + 1})
 		}
 	}
-	return out, nil
+	slices.SortFunc(out, func(a, b vfs.Dirent) int { return cmp.Compare(a.Next, b.Next) })
+	return out[:min(most, len(out))], nil
 }
-
-// firstCookie is the cookie of the first inode after the root: 1 and 2 are taken.
-const firstCookie = rootIno + 2
 
 // node is a service.
 type node struct {
