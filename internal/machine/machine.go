@@ -28,7 +28,6 @@ type Machine struct {
 
 	zygote *Thread
 	spawn  sync.Mutex // one user of the zygote at a time
-	spare  spare
 	stop   chan struct{}
 
 	fpSize int
@@ -259,10 +258,23 @@ func (m *Machine) confine(t *Thread, mem []byte, at uint64) error {
 	return nil
 }
 
+// NewThread returns the only thread of a new, empty address space, stopped. All
+// its registers are zero but what the processor wants.
+func (m *Machine) NewThread() (*Thread, error) {
+	m.spawn.Lock()
+	defer m.spawn.Unlock()
+	t, err := m.zygote.fork()
+	if err != nil {
+		return nil, fmt.Errorf("machine: a new process: %w", err)
+	}
+	t.Regs = Regs{CSGSFS: t.Regs.CSGSFS, EFLAGS: 0x202}
+	t.SetDirty()
+	return t, nil
+}
+
 // Close ends the first process and what watches the others, which must have
 // ended before.
 func (m *Machine) Close() error {
-	m.spare.close()
 	s := m.zygote.space
 	s.Kill()
 	s.Free()
