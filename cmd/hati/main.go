@@ -4,6 +4,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/hati-os/hati"
@@ -44,6 +45,11 @@ func main() {
 }
 
 func fail(err error) {
-	fmt.Fprintln(os.Stderr, "hati:", err)
+	report(err)
 	os.Exit(statusFailure)
+}
+
+// report prints an error. Those of package hati have its name already.
+func report(err error) {
+	fmt.Fprintln(os.Stderr, "hati:", strings.TrimPrefix(err.Error(), "hati: "))
 }

@@ -32,14 +32,14 @@ type runCmd struct {
 	Isolate     bool          `help:"Serve the host's files from processes of their own, and take from this one the right to open any."`
 	Names       string        `placeholder:"PATH" help:"Show the services of the registry at this socket (hati names) in /srv."`
 	ShowSecrets bool          `help:"Do not hide ~/.ssh and the like."`
-	Args        []string      `arg:"" optional:"" passthrough:"partial" placeholder:"PROGRAM" help:"The program and its arguments."`
+	Args        []string      `arg:"" optional:"" name:"program" passthrough:"partial" placeholder:"PROGRAM" help:"The program and its arguments."`
 }
 
 // Run runs the program and exits with its status.
 func (r *runCmd) Run() error {
 	status, err := r.run()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "hati:", err)
+		report(err)
 	}
 	os.Exit(status)
 	return nil
