@@ -13,7 +13,8 @@
 //
 // By default a box shows the host's files, read-only, except for the places
 // where users keep secrets; what is written goes to memory and is gone with the
-// box. /proc, /dev and /tmp are the box's own, and there is no network.
+// box. /proc, /dev and /tmp are the box's own, and so is its network, which has nothing but
+// 127.0.0.1 and ::1.
 //
 // # Processors
 //
@@ -55,6 +56,12 @@ type Config struct {
 	User *User
 	// ShowSecrets turns off the hiding of users' secrets in a Root.
 	ShowSecrets bool
+	// Network is what programs connect to; the zero Network is a loopback of the
+	// box's own.
+	Network Network
+	// Publish are ports of the host that lead to programs of the box; see
+	// [Box.Publish].
+	Publish []Publish
 	// Isolation says where the host's files are served.
 	Isolation Isolation
 	// Names, when not nil, is a registry whose services are files in /srv, and which
@@ -94,10 +101,14 @@ type Box struct {
 	servers []func() error // Close of what New made
 	devices *dev.FS
 
+	terminals *posix.Terminals
 	names     names.Directory
 	isolation Isolation
 	guards    []*guard.Guard // before servers that nobody vouches for
 	log       *slog.Logger
+	network   vfs.Network // nil for none
+	netKind   networkKind
+	reach     reach
 
 	mu     sync.Mutex
 	closed bool
@@ -106,15 +117,27 @@ type Box struct {
 // ErrClosed is returned when a Box is used after Close.
 var ErrClosed = errors.New("hati: box is closed")
 
+// user is whose programs the box runs.
+func (c *Config) user() *User {
+	if c.User != nil {
+		return c.User
+	}
+	return CurrentUser()
+}
+
 // New makes a box without processes.
 func New(c Config) (*Box, error) {
-	b := &Box{user: c.User, log: c.Log, isolation: c.Isolation, names: c.Names}
-	if b.user == nil {
-		b.user = CurrentUser()
-	}
+	c.Network = c.Network.orDefault()
+	b := &Box{user: c.user(), log: c.Log, isolation: c.Isolation, names: c.Names}
 	pc, err := b.system(&c)
 	if err == nil {
 		b.kernel, err = posix.New(*pc)
+	}
+	if err == nil {
+		if err = b.publish(c.Publish); err != nil {
+			_ = b.Close()
+			return nil, fmt.Errorf("hati: %w", err)
+		}
 	}
 	if err != nil {
 		b.closeServers()
@@ -132,6 +155,7 @@ func (b *Box) Close() error {
 	}
 	b.closed = true
 	b.mu.Unlock()
+	b.reach.close()
 	err := b.kernel.Close()
 	return errors.Join(err, b.closeServers())
 }

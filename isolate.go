@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -29,7 +28,8 @@ const (
 	// NotIsolated: the host's files are served in this process.
 	NotIsolated Isolation = iota
 	// IsolateServers: each directory of the host is served by a process of its own,
-	// which can reach nothing else. They end with this process, however it ends.
+	// which can reach nothing else. They end with this process, however it ends. One
+	// that has died is started anew when it is used next.
 	// Programs that use it call [Init] first in main. See also [Isolate].
 	IsolateServers
 )
@@ -43,15 +43,20 @@ var initialised atomic.Bool
 // [Isolation], and then never returns. Otherwise it returns at once.
 func Init() {
 	initialised.Store(true)
-	if len(os.Args) != 1 || os.Args[0] != serverName {
+	if len(os.Args) != 1 {
 		return
 	}
-	var s serverSpec
-	spec := os.NewFile(4, "specification")
-	err := json.NewDecoder(spec).Decode(&s)
-	spec.Close()
-	if err == nil {
-		err = s.answer(os.NewFile(3, "lane"))
+	var err error
+	switch os.Args[0] {
+	default:
+		return
+	case keeperName:
+		err = keep()
+	case serverName:
+		var s serverSpec
+		if err = readSpec(&s); err == nil {
+			err = s.answer(os.NewFile(3, "lane"))
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hati: server:", err)
@@ -60,34 +65,34 @@ func Init() {
 	os.Exit(0)
 }
 
+// readSpec reads what the process was started for.
+func readSpec(s any) error {
+	f := os.NewFile(4, "specification")
+	defer f.Close()
+	return json.NewDecoder(f).Decode(s)
+}
+
 // answer serves the one lane whose socket is f.
 func (s *serverSpec) answer(f *os.File) error {
-	defer f.Close()
-	c, err := net.FileConn(f)
+	conn, err := unixConn(f)
 	if err != nil {
 		return err
 	}
-	conn, ok := c.(*net.UnixConn)
-	if !ok {
-		return fmt.Errorf("descriptor 3 is no unix socket: %w", syscall.EINVAL)
-	}
-	fs, err := s.open()
+	v, err := s.open()
+	defer s.end()
 	if err == nil {
 		err = s.confine()
 	}
-	end, err := lane.Answer(conn, remote.Config(s.Kind), err)
+	end, err := lane.Answer(conn, s.protocol(s.Kind), err)
 	if err != nil {
 		return err
 	}
-	return remote.Serve(context.Background(), end, fs, s.options())
+	return v.serve(context.Background(), end)
 }
 
 // hostFS serves a directory of the host, in this process or in another.
 func (b *Box) hostFS(dir string, o host.Options) (vfs.FS, error) {
-	if adopted != nil {
-		return b.adopt(dir, o.ReadOnly)
-	}
-	if b.isolation == NotIsolated {
+	if adopted == nil && b.isolation == NotIsolated {
 		h, err := host.New(dir, o)
 		if err != nil {
 			return nil, err
@@ -95,33 +100,56 @@ func (b *Box) hostFS(dir string, o host.Options) (vfs.FS, error) {
 		b.servers = append(b.servers, h.Close)
 		return h, nil
 	}
-	s := serverSpec{Kind: "host", Args: []string{dir}, ReadOnly: o.ReadOnly, Hidden: o.Hidden}
-	fs, stop, err := s.start()
+	return b.serverOf(&serverSpec{Kind: "host", Args: []string{dir}, ReadOnly: o.ReadOnly, Hidden: o.Hidden})
+}
+
+// serverOf is a server in a process of its own, which it starts unless this program
+// is isolated: then that was done before.
+func (b *Box) serverOf(s *serverSpec) (vfs.FS, error) {
+	c, err := clientOf(b, s, remote.Redial)
 	if err != nil {
-		return nil, fmt.Errorf("server for %s: %w", dir, err)
+		return nil, fmt.Errorf("server for %s: %w", s.Args[0], err)
 	}
-	b.servers = append(b.servers, stop)
-	return fs, nil
+	return c.FS(), nil
+}
+
+// networkOf is serverOf for a network.
+func (b *Box) networkOf(s *serverSpec) (vfs.Network, error) {
+	c, err := clientOf(b, s, remote.RedialNetwork)
+	if err != nil {
+		return nil, fmt.Errorf("server for the network %s: %w", s.Args[0], err)
+	}
+	return c, nil
 }
 
 // startGrace is how long a server may take to open what it serves.
 const startGrace = 30 * time.Second
 
-// start runs a server in a process of its own; stop ends it.
-func (s *serverSpec) start() (fs vfs.FS, stop func() error, err error) {
-	cmd, ours, err := s.launch(startForLife)
+// next starts a server in a process of its own, now, and anew when it has died and is
+// used.
+func (s *serverSpec) next() (*instance, error) {
+	cmd, socket, err := s.launch(startForLife)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return s.reach(cmd.Process, ours)
+	return s.instance(cmd.Process, socket), nil
 }
 
 // launch starts a server's process by start and returns our end of its socket.
 func (s *serverSpec) launch(start func(*exec.Cmd) error) (*exec.Cmd, *os.File, error) {
+	env := []string{} // nothing of ours is its business
+	if s.FUSE != nil {
+		env = os.Environ() // but the daemon's
+	}
+	return launch(serverName, s, env, start)
+}
+
+// launch starts this program as what name says.
+func launch(name string, what any, env []string, start func(*exec.Cmd) error) (*exec.Cmd, *os.File, error) {
 	if !initialised.Load() {
 		return nil, nil, errors.New("hati.Init must be called first in main to isolate servers")
 	}
-	spec, err := s.file()
+	spec, err := specFile(what)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -133,8 +161,8 @@ func (s *serverSpec) launch(start func(*exec.Cmd) error) (*exec.Cmd, *os.File, e
 	ours, theirs := os.NewFile(uintptr(sv[0]), "lane"), os.NewFile(uintptr(sv[1]), "lane")
 	defer theirs.Close()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Args = []string{serverName}
-	cmd.Env = []string{} // nothing of ours is its business
+	cmd.Args = []string{name}
+	cmd.Env = env
 	cmd.ExtraFiles = []*os.File{theirs, spec}
 	cmd.Stderr = os.Stderr
 	// A session of its own: the terminal's signals are not for it.
@@ -146,15 +174,15 @@ func (s *serverSpec) launch(start func(*exec.Cmd) error) (*exec.Cmd, *os.File, e
 	return cmd, ours, nil
 }
 
-// file returns the specification in a memory file: what is hidden in a host with
+// specFile returns a specification in a memory file: what is hidden in a host with
 // many users is too long for an argument.
-func (s *serverSpec) file() (*os.File, error) {
+func specFile(what any) (*os.File, error) {
 	fd, err := unix.MemfdCreate("hati-server", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), "specification")
-	if err = json.NewEncoder(f).Encode(s); err == nil {
+	if err = json.NewEncoder(f).Encode(what); err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
@@ -164,34 +192,72 @@ func (s *serverSpec) file() (*os.File, error) {
 	return f, nil
 }
 
-// reach asks a server's process for its files.
-func (s *serverSpec) reach(p *os.Process, socket *os.File) (vfs.FS, func() error, error) {
-	defer socket.Close()
-	end := func() error {
-		p.Kill() // it has nothing to save
+// instance is one life of a server.
+type instance struct {
+	socket *os.File
+	end    func() // kills it, and waits for that
+}
+
+// instance is the server's process p, whose lane is closed before it is ended.
+func (s *serverSpec) instance(p *os.Process, socket *os.File) *instance {
+	return &instance{socket, func() {
+		if s.FUSE == nil {
+			p.Kill() // it has nothing to save
+		} else {
+			// The daemon may have: the server tells it, and ends.
+			defer time.AfterFunc(2*endTime, func() { p.Kill() }).Stop()
+		}
 		p.Wait()
-		return nil
+	}}
+}
+
+// clientOf asks a server's process, which the box ends. dial makes a client of lanes to it.
+func clientOf[C io.Closer](b *Box, s *serverSpec, dial func(context.Context, remote.Dialer) (C, error)) (client C, err error) {
+	next := s.next
+	if adopted != nil {
+		if next, err = s.adopt(); err != nil {
+			return client, err
+		}
 	}
-	conn, err := net.FileConn(socket)
-	if err != nil {
-		end()
-		return nil, nil, err
+	var mu sync.Mutex
+	var now *instance
+	end := func() {
+		if now != nil {
+			now.end()
+		}
+		now = nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), startGrace)
 	defer cancel()
-	l, err := lane.Connect(ctx, conn.(*net.UnixConn), remote.Config(fmt.Sprint(s.Kind, " ", s.Args)))
-	var c *remote.Client
-	if err == nil {
-		c, err = remote.New(ctx, l)
+	c, err := dial(ctx, func(ctx context.Context) (*lane.Lane, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		end()
+		var err error
+		if now, err = next(); err != nil {
+			return nil, err
+		}
+		conn, err := unixConn(now.socket)
+		if err != nil {
+			return nil, err
+		}
+		return lane.Connect(ctx, conn, s.protocol(fmt.Sprint(s.Kind, " ", s.Args)))
+	})
+	stop := func() error {
+		mu.Lock()
+		defer mu.Unlock()
+		end()
+		return nil
 	}
 	if err != nil {
-		end()
-		return nil, nil, err
+		stop()
+		return client, err
 	}
-	return c.FS(), func() error {
+	b.servers = append(b.servers, func() error {
 		c.Close()
-		return end()
-	}, nil
+		return stop()
+	})
+	return c, nil
 }
 
 // The parent of a process that is to die with it must be a thread that lives as

@@ -13,15 +13,17 @@ import (
 
 // LaneServer mounts the server that listens at socket (hati serve, or any program
 // with package remote) at path. The server may hang, lie or die: a call that was
-// under way then fails with EIO, later ones with ENOTCONN.
+// under way then fails with EIO, later ones with ENOTCONN, until a server that was
+// started anew listens at socket (see [remote.Redial]).
 func LaneServer(socket, path string) Mount {
-	return Mount{Path: path, kind: "lane", source: socket, open: func(b *Box) (vfs.FS, error) {
+	return Mount{Path: path, kind: "lane", source: socket, open: func(b *Box, _ *Mount) (vfs.FS, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), startGrace)
 		defer cancel()
-		c, err := remote.Dial(ctx, socket)
+		c, err := remote.Redial(ctx, remote.DialerOf(socket))
 		if err != nil {
 			return nil, err
 		}
+		c.SetJob(b.terminals)
 		b.servers = append(b.servers, c.Close)
 		return c.FS(), nil
 	}}

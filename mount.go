@@ -1,6 +1,7 @@
 package hati
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -28,9 +29,11 @@ type Mount struct {
 	kind     string
 	source   string
 	foreign  bool // nobody vouches for the server: it goes behind a guard
-	open     func(b *Box) (vfs.FS, error)
+	// open makes the server; m is the box's own copy of the mount, to complete.
+	open func(b *Box, m *Mount) (vfs.FS, error)
 
-	hostReadOnly bool // of a HostDir: its server refuses changes
+	hostReadOnly bool      // of a HostDir: its server refuses changes
+	fuse         *fuseSpec // of a FUSE
 }
 
 // Mode says what becomes of writes to a mounted host directory.
@@ -45,11 +48,10 @@ const (
 
 // HostDir mounts a directory, or a file, of the host at path. With [ReadWrite],
 // file locks (flock, fcntl) of the box's programs hold for the host's processes
-// and for other boxes, and theirs for the box; unless its server is isolated
-// (see [Isolation]) or the directory shows a network file system: then they hold
-// in the box only.
+// and for other boxes, and theirs for the box; unless the directory shows a
+// network file system: then they hold in the box only.
 func HostDir(source, path string, mode Mode) Mount {
-	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, hostReadOnly: mode != ReadWrite, open: func(b *Box) (vfs.FS, error) {
+	return Mount{Path: path, ReadOnly: mode == ReadOnly, kind: "hostfs", source: source, hostReadOnly: mode != ReadWrite, open: func(b *Box, _ *Mount) (vfs.FS, error) {
 		h, err := b.openHost(source, host.Options{ReadOnly: mode != ReadWrite})
 		if err != nil {
 			return nil, err
@@ -63,7 +65,7 @@ func HostDir(source, path string, mode Mode) Mount {
 
 // Tmpfs mounts an empty file system in memory.
 func Tmpfs(path string) Mount {
-	return Mount{Path: path, kind: "tmpfs", source: "tmpfs", open: func(b *Box) (vfs.FS, error) {
+	return Mount{Path: path, kind: "tmpfs", source: "tmpfs", open: func(b *Box, _ *Mount) (vfs.FS, error) {
 		return tmp.New(tmp.Options{}), nil
 	}}
 }
@@ -71,7 +73,7 @@ func Tmpfs(path string) Mount {
 // GoFS mounts an io/fs file system, read-only. Its methods may block as long as
 // they like: see [Server].
 func GoFS(fsys fs.FS, path string) Mount {
-	return Mount{Path: path, ReadOnly: true, kind: "iofs", source: "iofs", foreign: true, open: func(*Box) (vfs.FS, error) {
+	return Mount{Path: path, ReadOnly: true, kind: "iofs", source: "iofs", foreign: true, open: func(*Box, *Mount) (vfs.FS, error) {
 		return iofs.New(fsys), nil
 	}}
 }
@@ -83,7 +85,7 @@ func GoFS(fsys fs.FS, path string) Mount {
 // call and nothing else. Box.Operations lists such calls. The price is some 300 ns
 // per call.
 func Server(server vfs.FS, path string) Mount {
-	return Mount{Path: path, kind: "vfs", source: "vfs", foreign: true, open: func(*Box) (vfs.FS, error) { return server, nil }}
+	return Mount{Path: path, kind: "vfs", source: "vfs", foreign: true, open: func(*Box, *Mount) (vfs.FS, error) { return server, nil }}
 }
 
 // ParseMount reads a mount as the command line writes it: SRC:DST[:ro|rw|overlay],
@@ -141,15 +143,24 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 	if pc.Root, err = b.root(c); err != nil {
 		return nil, err
 	}
+	if pc.Network, err = b.openNetwork(c.Network); err != nil {
+		return nil, err
+	}
+	if c.Hostname != "" && c.RootFS == nil && pc.Network != nil {
+		if err := nameInHosts(context.Background(), pc.Root, c.Hostname); err != nil && pc.Log != nil {
+			pc.Log("%v", err) // the box runs without, too
+		}
+	}
 	pc.Terminals = &posix.Terminals{}
+	b.terminals = pc.Terminals
 	devices := dev.New(dev.Options{TTY: posix.TTYDevice, FUSE: dev.DeviceFunc(fuse.OpenDevice), Job: pc.Terminals, Owner: pc.Terminals.Owner})
 	b.devices, pc.Devices = devices, devices.Registry()
 	pc.Mounts = []posix.MountSpec{
 		{Path: "/tmp", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
-		{Path: "/dev", FS: devices, Source: "devtmpfs", Type: "devtmpfs"},
-		{Path: "/dev/pts", FS: devices.Pts(), Source: "devpts", Type: "devpts"},
-		{Path: "/dev/shm", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs"},
-		{Path: "/proc", Proc: true, Source: "proc", Type: "proc"},
+		{Path: "/dev", FS: devices, Source: "devtmpfs", Type: "devtmpfs", NoSUID: true},
+		{Path: "/dev/pts", FS: devices.Pts(), Source: "devpts", Type: "devpts", NoSUID: true},
+		{Path: "/dev/shm", FS: tmp.New(tmp.Options{}), Source: "tmpfs", Type: "tmpfs", NoSUID: true},
+		{Path: "/proc", Proc: true, Source: "proc", Type: "proc", NoSUID: true},
 	}
 	mounts := c.Mounts
 	if c.Names != nil {
@@ -159,7 +170,7 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 		if m.open == nil || !path.IsAbs(m.Path) {
 			return nil, fmt.Errorf("mount at %q: the place must be an absolute path", m.Path)
 		}
-		server, err := m.open(b)
+		server, err := m.open(b, &m)
 		if err != nil {
 			return nil, fmt.Errorf("mount %s at %s: %w", m.source, m.Path, err)
 		}
@@ -167,6 +178,8 @@ func (b *Box) system(c *Config) (*posix.Config, error) {
 			server = b.guarded(server, m.kind+" at "+path.Clean(m.Path))
 		}
 		spec := posix.MountSpec{Path: path.Clean(m.Path), FS: server, Source: m.source, Type: m.kind, ReadOnly: m.ReadOnly}
+		// Whoever serves files could say that they are the superuser's.
+		spec.NoSUID = m.kind != "hostfs" && m.kind != "tmpfs"
 		pc.Mounts = append(pc.Mounts, spec)
 	}
 	pc.Guarded = len(b.guards) > 0

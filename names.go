@@ -23,7 +23,7 @@ var errNoNames = errors.New("there is no registry of names (Config.Names, --name
 // writes are messages of a conversation with the server. Config.Names has that
 // done at /srv.
 func Services(d names.Directory, path string) Mount {
-	return Mount{Path: path, kind: "srv", source: "srv", open: func(b *Box) (vfs.FS, error) {
+	return Mount{Path: path, kind: "srv", source: "srv", open: func(b *Box, _ *Mount) (vfs.FS, error) {
 		s := srv.New(d)
 		b.servers = append(b.servers, s.Close)
 		return s, nil
@@ -31,30 +31,41 @@ func Services(d names.Directory, path string) Mount {
 }
 
 // NamedServer mounts the file server that is registered under name in
-// Config.Names (see [RegisterServer]) at path. When the server ends, what is open
-// fails with ENOTCONN.
+// Config.Names (see [RegisterServer]) at path. When the server ends, its
+// files fail with ENOTCONN until another one has the name (see [remote.Redial]).
 func NamedServer(name, path string) Mount {
-	return Mount{Path: path, kind: "lane", source: name, open: func(b *Box) (vfs.FS, error) {
+	return Mount{Path: path, kind: "lane", source: name, open: func(b *Box, _ *Mount) (vfs.FS, error) {
 		if b.names == nil {
 			return nil, errNoNames
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), startGrace)
 		defer cancel()
-		o, err := b.names.Open(ctx, name, names.Request{Protocol: filesProtocol()})
+		c, err := remote.Redial(ctx, b.namedDialer(name, filesProtocol()))
 		if err != nil {
 			return nil, err
 		}
-		c, err := remote.New(ctx, o.Lane)
-		if err != nil {
-			return nil, err
-		}
+		c.SetJob(b.terminals)
 		b.servers = append(b.servers, c.Close)
 		return c.FS(), nil
 	}}
 }
 
-func filesProtocol() names.Protocol {
-	c := remote.Config("")
+// namedDialer opens a name of Config.Names.
+func (b *Box) namedDialer(name string, p names.Protocol) remote.Dialer {
+	return func(ctx context.Context) (*lane.Lane, error) {
+		o, err := b.names.Open(ctx, name, names.Request{Protocol: p})
+		if err != nil {
+			return nil, err
+		}
+		return o.Lane, nil
+	}
+}
+
+func filesProtocol() names.Protocol { return protocolOf(remote.Config("")) }
+
+func networkProtocol() names.Protocol { return protocolOf(remote.NetworkConfig("")) }
+
+func protocolOf(c lane.Config) names.Protocol {
 	return names.Protocol{Name: c.Protocol, Version: c.Version, Oldest: c.Oldest}
 }
 
@@ -73,16 +84,29 @@ func parseNamed(s string) (Mount, error) {
 // RegisterServer offers a file server under a name until ctx ends or the directory
 // is gone: each client gets a lane of its own. mode says who may (0 is 0600).
 func RegisterServer(ctx context.Context, d names.Directory, name string, mode fs.FileMode, server vfs.FS, o remote.ServeOptions) error {
+	v := &service{fs: server, files: o}
+	return v.register(ctx, d, name, mode)
+}
+
+// RegisterNetwork is [RegisterServer] for a network, which [NamedNetwork] uses.
+func RegisterNetwork(ctx context.Context, d names.Directory, name string, mode fs.FileMode, n vfs.Network, o remote.NetworkOptions) error {
+	v := &service{network: n, sockets: o}
+	return v.register(ctx, d, name, mode)
+}
+
+// register has serve answer at each lane that somebody opens by name.
+func register(ctx context.Context, d names.Directory, name string, mode fs.FileMode, protocol names.Protocol,
+	log func(string, ...any), serve func(context.Context, *lane.Lane) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var clients sync.WaitGroup
 	defer clients.Wait()
 	defer cancel()
 	g, err := d.Register(ctx, name, names.Service{
-		Protocol: filesProtocol(), Mode: mode, Shared: true,
+		Protocol: protocol, Mode: mode, Shared: true,
 		Accept: func(_ context.Context, who names.Opening, l *lane.Lane) error {
 			clients.Go(func() {
-				if err := remote.Serve(ctx, l, server, o); err != nil && ctx.Err() == nil && o.Log != nil {
-					o.Log("the lane of process %d ended: %v", who.Client.PID, err)
+				if err := serve(ctx, l); err != nil && ctx.Err() == nil && log != nil {
+					log("the lane of process %d ended: %v", who.Client.PID, err)
 				}
 			})
 			return nil

@@ -128,7 +128,7 @@ func TestNamedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	served := make(chan error, 2)
+	served := make(chan error, 1)
 	go func() { served <- r.Serve(ctx, l) }()
 	server, err := names.Dial(t.Context(), path)
 	if err != nil {
@@ -148,11 +148,21 @@ func TestNamedServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer files.Close()
-	registered := make(chan struct{})
-	go func() {
-		served <- hati.RegisterServer(ctx, told{server, registered}, "fs.photos", 0, files, remote.ServeOptions{})
-	}()
-	<-registered
+	// register serves the files under their name until stop.
+	register := func() (stop func()) {
+		ctx, cancel := context.WithCancel(ctx)
+		registered, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			_ = hati.RegisterServer(ctx, told{server, registered}, "fs.photos", 0, files, remote.ServeOptions{Survives: true})
+		}()
+		<-registered
+		return func() {
+			cancel()
+			<-ended
+		}
+	}
+	stop := register()
 	box, err := hati.New(hati.Config{Names: client, Mounts: []hati.Mount{hati.NamedServer("fs.photos", "/photos")}})
 	if err != nil {
 		t.Fatal(err)
@@ -161,14 +171,23 @@ func TestNamedServer(t *testing.T) {
 	if string(out) != "a picture\n" || err != nil {
 		t.Errorf("%q, %v", out, err)
 	}
+	// The next one that has the name takes over.
+	stop()
+	if _, err := box.Command("cat", "/photos/photo").Output(); err == nil {
+		t.Error("a file without a server was read")
+	}
+	stop = register()
+	if out, err := box.Command("cat", "/photos/photo").Output(); string(out) != "a picture\n" || err != nil {
+		t.Errorf("after the name was taken over: %q, %v", out, err)
+	}
 	if err := box.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := hati.New(hati.Config{Names: client, Mounts: []hati.Mount{hati.NamedServer("fs.none", "/x")}}); !errors.Is(err, syscall.ENOENT) {
 		t.Errorf("a name that is not there: %v", err)
 	}
+	stop()
 	cancel()
-	<-served
 	<-served
 	server.Close()
 }

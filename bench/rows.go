@@ -36,6 +36,7 @@ func rows(quick bool) []row {
 		micro("stat, missing file", "missing"),
 		micro("pipe ping-pong, threads", "pipe-threads"),
 		micro("pipe ping-pong, processes", "pipe-processes"),
+		micro("TCP ping-pong, processes", "tcp"),
 		micro("fork + exit + wait", "fork"),
 		micro("fork + exec + wait", "exec"),
 		micro("futex ping-pong", "futex"),
@@ -96,7 +97,8 @@ func programs(quick bool) []row {
 		program(fmt.Sprintf("`find -size`, %d files", count("files", quick)), "files", "find", ".", "-size", "+1k"),
 		compile,
 		sqlite(inserts),
-		redis(requests),
+		redis("a unix socket", "--port 0 --unixsocket ./redis.sock", "-s ./redis.sock", requests),
+		redis("TCP", "--port 16379 --bind 127.0.0.1", "-p 16379", requests),
 		{name: "memory of `true`, all processes (PSS)", unit: size, measure: memory},
 	}
 }
@@ -112,16 +114,16 @@ func sqlite(inserts int) row {
 	return r
 }
 
-// redis measures one SET over a unix socket, from 50 clients. The benchmark
-// begins when the server has said that it is ready.
-func redis(requests int) row {
-	const script = `redis-server --port 0 --unixsocket ./redis.sock --save '' --daemonize no | {
+// redis measures one SET from 50 clients, over what server and client are told by
+// their flags. The benchmark begins when the server has said that it is ready.
+func redis(over, server, client string, requests int) row {
+	script := `redis-server ` + server + ` --save '' --daemonize no | {
 	while read -r line; do case $line in *[Rr]"eady to accept"*) break;; esac; done
-	redis-benchmark -s ./redis.sock -n "$1" -t set --csv >&2
-	redis-cli -s ./redis.sock shutdown nosave
+	redis-benchmark ` + client + ` -n "$1" -t set --csv >&2
+	redis-cli ` + client + ` shutdown nosave
 	cat >/dev/null; }`
 	return row{
-		name: fmt.Sprintf("redis-benchmark, per SET of %d", requests), unit: seconds,
+		name: fmt.Sprintf("redis-benchmark over %s, per SET of %d", over, requests), unit: seconds,
 		tree: "database", tools: []string{"sh", "redis-server", "redis-benchmark", "redis-cli"},
 		measure: func(ctx context.Context, w *workshop, s system) (float64, error) {
 			out, err := s.output(ctx, w.tree("database"), "sh", "-c", "exec 2>&1; "+script, "sh", strconv.Itoa(requests))

@@ -101,7 +101,7 @@ func (w *workshop) build(ctx context.Context) error {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, out)
 		}
 	}
-	w.systems = []system{native, {"hati", []string{hati, "run", "--"}}}
+	w.systems = []system{native, {"hati", []string{hati, "run", "--net", "loopback", "--"}}}
 	if runsc, err := exec.LookPath("runsc"); err == nil {
 		g := system{"gVisor", []string{runsc, "--network=none", "--ignore-cgroups"}}
 		if os.Geteuid() != 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -120,7 +121,10 @@ func pauser(t *testing.T) (start func() (pid int)) {
 		elf = le.AppendUint64(elf, v)
 	}
 	name := t.TempDir() + "/pause"
+	// A child that is forked meanwhile would keep the file open for writing until it execs.
+	syscall.ForkLock.RLock()
 	check(os.WriteFile(name, append(elf, code...), 0o700))
+	syscall.ForkLock.RUnlock()
 	attr := os.ProcAttr{Env: []string{}}
 	return func() int {
 		p, err := os.StartProcess(name, []string{name}, &attr)

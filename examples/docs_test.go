@@ -13,6 +13,7 @@ func TestTutorialsShowTheirCode(t *testing.T) {
 	for page, example := range map[string]string{
 		"../docs/first-file-server.md": "first-file-server/main.go",
 		"../docs/first-device.md":      "first-device/main.go",
+		"../docs/first-network.md":     "first-network/main.go",
 	} {
 		text, err := os.ReadFile(page)
 		if err != nil {

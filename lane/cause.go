@@ -36,11 +36,11 @@ var (
 	ErrVersion = errors.New("lane: version or protocol mismatch")
 	// ErrTooBig: the message, or the room asked for its answer, exceeds what the
 	// lane can carry. Use a Memory object.
-	ErrTooBig = fmt.Errorf("lane: message too big: %w", syscall.EMSGSIZE)
+	ErrTooBig = fmt.Errorf("lane: more than the lane's arena (or objects than a message) can carry: %w", syscall.EMSGSIZE)
 	// ErrRights: the object lacks a right that the operation needs.
 	ErrRights = fmt.Errorf("lane: insufficient rights: %w", syscall.EPERM)
 	// ErrBusy: a lane that has been used cannot be passed on.
-	ErrBusy = fmt.Errorf("lane: in use: %w", syscall.EBUSY)
+	ErrBusy = fmt.Errorf("lane: an end in use cannot be passed on: %w", syscall.EBUSY)
 )
 
 // cause is an error that counts as context.Canceled (ErrDeadline as

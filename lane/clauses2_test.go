@@ -451,3 +451,29 @@ func TestC15_C22_LateResultsAreReclaimed(t *testing.T) {
 		runtime.Gosched()
 	}
 }
+
+// Shutdown waits for a request until its caller can see the outcome: closed any
+// earlier, the lane would leave in doubt what was done.
+func TestShutdownWaitsForDelivery(t *testing.T) {
+	told := make(chan error, 1)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	var s *lane.Lane
+	cfg := lane.Config{}
+	cfg.SetSteps(func(at string) {
+		if at == "deliver" {
+			told <- s.Shutdown(over)
+		}
+	})
+	c, end, err := lane.PairShared(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = end
+	defer c.Close()
+	s.Handle(echo, lane.ServeOptions{})
+	c.Call(within(t), &lane.Message{Op: opEcho}, nil)
+	if err := <-told; err != context.Canceled {
+		t.Errorf("shut down before the outcome was told: %v", err)
+	}
+}

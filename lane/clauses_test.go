@@ -174,18 +174,22 @@ func TestC07_CancelAtEveryStep(t *testing.T) {
 	for _, step := range []string{"begin", "post", "block", "withdraw", "abandon", "complete"} {
 		for _, cause := range []error{lane.ErrInterrupted, lane.ErrKilled} {
 			t.Run(step+"/"+cause.Error(), func(t *testing.T) {
-				ctx, cancel := context.WithCancelCause(context.Background())
 				var cfg lane.Config
 				cfg.Grace = 50 * time.Millisecond
-				var once sync.Once
+				// The step's cancel for one transport may still be under way in the next.
+				type strike struct {
+					sync.Once
+					cancel context.CancelCauseFunc
+				}
+				var now atomic.Pointer[strike]
 				cfg.SetSteps(func(at string) {
-					if at == step {
-						once.Do(func() { cancel(cause) })
+					if x := now.Load(); at == step {
+						x.Do(func() { x.cancel(cause) })
 					}
 				})
 				overTransports(t, cfg, func(t *testing.T, c, s *lane.Lane) {
-					ctx, cancel = context.WithCancelCause(context.Background())
-					once = sync.Once{}
+					ctx, cancel := context.WithCancelCause(context.Background())
+					now.Store(&strike{cancel: cancel})
 					began := make(chan struct{})
 					s.Handle(func(ctx context.Context, r *lane.Request) error {
 						close(began)

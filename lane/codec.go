@@ -14,15 +14,6 @@ var (
 	ErrMessageValue = errors.New("lane: value out of range in message")
 )
 
-// BadReply turns a decoder's complaint about a reply into the call's outcome: the
-// server has done something, but what cannot be told.
-func BadReply(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &DoubtError{fmt.Errorf("%w: reply: %w", ErrProtocol, err)}
-}
-
 // Extra is what goes with a message beside its fields. One Extra serves one call
 // at a time and may be used again.
 type Extra struct {
@@ -87,4 +78,17 @@ func (s *Scratch) Keep(x *Extra) []byte {
 	}
 	x.data = append(x.data[:0], s.reply.Data...)
 	return x.data
+}
+
+// Decoded turns a decoder's complaint about the reply into the call's outcome: the
+// server has done something, but what cannot be told. Nobody has the objects then.
+func (s *Scratch) Decoded(x *Extra, err error) error {
+	if err == nil {
+		return nil
+	}
+	if x != nil {
+		closeObjects(x.Got)
+		x.Got = nil
+	}
+	return &DoubtError{fmt.Errorf("%w: reply: %w", ErrProtocol, err)}
 }

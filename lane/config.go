@@ -13,14 +13,16 @@ const (
 	InlineData = 1 << 10 // bytes that travel in a slot's own room, each way
 )
 
-// Config describes a lane. The zero Config is usable.
+// Config describes a lane. The zero Config is usable. A listener's bounds what its
+// clients may ask for; other ends hold no more than their own says, also of lanes
+// that come over them (or than the zero Config says, if that is more).
 type Config struct {
 	// Slots is the number of requests under way in each direction; further
-	// callers wait. Rounded up to a multiple of 64; 256 when 0.
+	// callers wait. Rounded up to a multiple of 64, at most MaxSlots; 256 when 0.
 	Slots int
 	// Arena bounds the bytes under way in each direction: requests and room for
 	// their replies beyond InlineData. Memory is taken when first used. Rounded
-	// up to pages; 16 MiB when 0.
+	// up to pages, at most MaxArena; 16 MiB when 0.
 	Arena int
 	// Grace is how long a server may take to acknowledge a cancel before the call
 	// returns in doubt; 1 s when 0. A kill never waits; with Impatient, neither does

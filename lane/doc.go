@@ -12,6 +12,11 @@
 // reply). A cancel is a state of the request, not a second message: see slot.go
 // for the states and the proof of what follows from them.
 //
+// Begin with [Pair] within a process, with [Listen] and [Dial] between two; the
+// examples show each. Messages of more than a few fields are best made of Go structs
+// by the command lanegen. docs/lane.md says which way of moving a payload is the
+// fastest, docs/lane-protocol.md gives the bytes.
+//
 // The package imports the standard library and golang.org/x/sys only.
 //
 // # Trust
@@ -19,14 +24,18 @@
 // The other end is taken to be hostile. Every index, length and offset in shared
 // memory is copied first, checked second and used from the copy. What breaks
 // the rules ends its own lane ([ErrProtocol]) and nothing else. What each end
-// makes the other hold is bounded by the lane's [Config].
+// makes the other hold is bounded by the lane's [Config]: memory by Slots and Arena,
+// descriptors by those of two messages per slot. Of objects, the kernel keeps a
+// receiver from more than their access modes and seals allow ([Rights]); who holds
+// the other end is its word, too ([Lane.Peer]).
 //
 // # Lock order
 //
-// hub.mu, pair.mu and endLocal.mu are taken alone or first. Within a ring:
-// caller.mu (slots, arena, waiters), caller.post, server.mu, ring.recvMu; none of
-// them is held while another is taken, except recvMu inside none and caller.mu
-// inside none: all are leaves. reqCtx.mu is a leaf; functions given to AfterFunc
-// run outside of it. No lock is held while a handler, a Wake function or a
-// system call that can block runs.
+// Lane.mu is taken first: with it a lane is bound to its transport or passed on. Within
+// the process localHalf.mu comes next, then reqCtx.mu. Over a ring: hubMu before
+// hub.mu; caller.mu, caller.post, ring.recvMu and ring.wmu hold no other but hubMu and
+// hub.mu (to ring, to ask for room); server.mu may hold these and reqCtx.mu. An
+// eventCore's mu comes before watch's. Lane.endMu, Listener.mu, File.mu and Memory.mu
+// are leaves. Functions given to AfterFunc run outside of reqCtx.mu, and no lock is
+// held while a handler or a system call that can block runs.
 package lane

@@ -3,7 +3,9 @@ package lane
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,28 +15,33 @@ import (
 // of a bitset can be cleared again. Its methods may be called concurrently, by
 // all who hold it in all processes.
 //
-// RightRead allows waiting, RightWrite raising and clearing.
+// RightRead allows waiting, RightWrite raising and clearing. The kernel keeps a
+// receiver without RightWrite from raising; that one without RightRead does not
+// look is this package's word only.
 type Event struct {
 	core   *eventCore
 	rights Rights
+	spent  atomic.Bool // closed, passed on or replaced: core may live on in other handles
 }
 
 // EventKind says whether bits can be cleared.
 type EventKind uint32
 
+// String returns "one-shot" or "bitset".
+func (k EventKind) String() string {
+	switch k {
+	case OneShot:
+		return "one-shot"
+	case Bitset:
+		return "bitset"
+	}
+	return "kind " + strconv.Itoa(int(k))
+}
+
 // The kinds.
 const (
 	OneShot EventKind = iota + 1
 	Bitset
-)
-
-// The memory of an event that has been shared: a sealed memfd of one page.
-const (
-	eventMagic    = 0x746e657665697468 // "htievent"
-	eventOffMagic = 0
-	eventOffKind  = 8  // uint32
-	eventOffSeq   = 12 // uint32, a futex: changes with every raise
-	eventOffBits  = 16 // uint64; the upper half is zero
 )
 
 // eventCore is an event as this process knows it. While it has never been passed
@@ -50,9 +57,23 @@ type eventCore struct {
 	watched bool // the watcher looks at m
 }
 
-// NewEvent makes an event with no bit raised.
+// NewEvent makes an event with no bit raised. Close it when it is not needed any
+// more: one that has been passed on holds a descriptor.
 func NewEvent(kind EventKind) *Event {
-	return &Event{&eventCore{kind: kind, refs: 1, fd: -1, waiters: make(map[chan struct{}]struct{})}, AllRights}
+	return newEvent(&eventCore{kind: kind, refs: 1, fd: -1, waiters: make(map[chan struct{}]struct{})}, AllRights)
+}
+
+func newEvent(c *eventCore, rights Rights) *Event { return &Event{core: c, rights: rights} }
+
+// may reports why e cannot be used for what needs these rights.
+func (e *Event) may(need Rights) error {
+	if e.spent.Load() {
+		return fmt.Errorf("event: %w", ErrClosed)
+	}
+	if e.rights&need != need {
+		return fmt.Errorf("event with the rights %v, not %v: %w", e.rights, need, ErrRights)
+	}
+	return nil
 }
 
 // Rights implements Object.
@@ -61,11 +82,14 @@ func (e *Event) Rights() Rights { return e.rights }
 // Kind returns what NewEvent was told.
 func (e *Event) Kind() EventKind { return e.core.kind }
 
-// Raise raises bits (any non-zero value for a OneShot) and wakes who waits for
-// them.
+// Raise raises bits and wakes who waits for them. A OneShot is raised by any bits,
+// which then tell its waiters whatever the two sides have agreed on. EINVAL for 0.
 func (e *Event) Raise(bits uint32) error {
-	if e.rights&RightWrite == 0 {
-		return ErrRights
+	if err := e.may(RightWrite); err != nil {
+		return err
+	}
+	if bits == 0 {
+		return fmt.Errorf("lane: an event is raised with at least one bit: %w", unix.EINVAL)
 	}
 	c := e.core
 	c.mu.Lock()
@@ -89,8 +113,8 @@ func (e *Event) Clear(bits uint32) error {
 
 // take lowers bits and returns those that were raised.
 func (e *Event) take(bits uint32) (uint32, error) {
-	if e.rights&RightWrite == 0 {
-		return 0, ErrRights
+	if err := e.may(RightWrite); err != nil {
+		return 0, err
 	}
 	c := e.core
 	if c.kind != Bitset {
@@ -106,8 +130,11 @@ func (e *Event) take(bits uint32) (uint32, error) {
 	return uint32(word(c.m, eventOffBits).And(^uint64(bits))) & bits, nil
 }
 
-// Bits returns the raised bits.
+// Bits returns the raised bits; none without RightRead.
 func (e *Event) Bits() uint32 {
+	if e.may(RightRead) != nil {
+		return 0
+	}
 	e.core.mu.Lock()
 	defer e.core.mu.Unlock()
 	return e.core.bitsLocked()
@@ -121,21 +148,29 @@ func (c *eventCore) bitsLocked() uint32 {
 }
 
 // Wait waits until one of the bits in mask is raised and returns those that are.
-// They stay raised.
+// They stay raised. mask counts for a Bitset only, where 0 is EINVAL. When ctx ends
+// first, its cause is returned; bits that are raised by then win. Waiting for an
+// event of another process needs Linux 5.16.
 func (e *Event) Wait(ctx context.Context, mask uint32) (uint32, error) {
-	if e.rights&RightRead == 0 {
-		return 0, ErrRights
+	if err := e.may(RightRead); err != nil {
+		return 0, err
 	}
 	c := e.core
+	if c.kind == OneShot {
+		mask = ^uint32(0)
+	}
+	if mask == 0 {
+		return 0, fmt.Errorf("lane: no bits to wait for: %w", unix.EINVAL)
+	}
 	c.mu.Lock()
 	for {
 		if got := c.bitsLocked() & mask; got != 0 {
 			c.mu.Unlock()
 			return got, nil
 		}
-		if c.refs == 0 {
+		if c.refs == 0 || e.spent.Load() {
 			c.mu.Unlock()
-			return 0, ErrClosed
+			return 0, fmt.Errorf("event: %w", ErrClosed)
 		}
 		wake := make(chan struct{})
 		c.waiters[wake] = struct{}{}
@@ -167,8 +202,11 @@ func (e *Event) Wait(ctx context.Context, mask uint32) (uint32, error) {
 }
 
 // Take waits as Wait does and clears the bits that it returns: each raise is
-// taken by one taker.
+// taken by one taker. It needs RightRead and RightWrite, and a Bitset (EINVAL).
 func (e *Event) Take(ctx context.Context, mask uint32) (uint32, error) {
+	if err := e.may(RightRead | RightWrite); err != nil {
+		return 0, err
+	}
 	for {
 		if got, err := e.take(mask); got != 0 || err != nil {
 			return got, err
@@ -187,33 +225,49 @@ func (c *eventCore) notifyLocked() {
 	c.unwatchLocked()
 }
 
-// Dup returns a second handle with the same rights.
+// Dup returns a second handle with the same rights, to be closed for itself.
 func (e *Event) Dup() *Event {
 	e.core.mu.Lock()
 	defer e.core.mu.Unlock()
-	e.core.refs++
-	return &Event{e.core, e.rights}
+	d := newEvent(e.core, e.rights)
+	if e.spent.Load() {
+		d.spent.Store(true)
+	} else {
+		e.core.refs++
+	}
+	return d
 }
 
-// Reduce returns the event with no more rights than keep, in place of e, which
-// must not be used any more. A receiver without RightWrite gets a descriptor
-// that can only be read.
+// Reduce returns the event with no more rights than keep, in place of e, which is
+// closed by it; so what is passed on with less is e.Dup().Reduce(keep). A receiver
+// without RightWrite gets a descriptor that can only be read. Keep RightPass in what
+// is to be sent.
 func (e *Event) Reduce(keep Rights) *Event {
-	return &Event{e.core, e.rights & keep}
+	e.core.mu.Lock()
+	defer e.core.mu.Unlock()
+	less := newEvent(e.core, e.rights&keep)
+	if e.spent.Swap(true) {
+		less.spent.Store(true)
+	}
+	e.core.notifyLocked()
+	return less
 }
 
-// Close implements Object. Waiters of the last handle return ErrClosed.
+func (e *Event) move() Object { return e.Reduce(AllRights) }
+
+// Close implements Object. Waits that began with this handle return ErrClosed.
 func (e *Event) Close() error {
 	c := e.core
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.refs == 0 {
+	if e.spent.Swap(true) {
 		return nil
 	}
-	if c.refs--; c.refs > 0 {
+	c.refs--
+	c.notifyLocked() // those who wait look at their own handle
+	if c.refs > 0 {
 		return nil
 	}
-	c.notifyLocked()
 	if c.m != nil {
 		c.bits = c.bitsLocked()
 		unix.Munmap(c.m)
@@ -221,92 +275,4 @@ func (e *Event) Close() error {
 		c.m, c.fd = nil, -1
 	}
 	return nil
-}
-
-// export shares the event's memory.
-func (e *Event) export() (exported, error) {
-	c := e.core
-	defer e.Close()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.shareLocked(); err != nil {
-		return exported{}, err
-	}
-	var fd int
-	var err error
-	if e.rights&RightWrite == 0 {
-		fd, err = reopen(c.fd, RightRead)
-	} else {
-		fd, err = unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
-	}
-	if err != nil {
-		return exported{}, err
-	}
-	return exported{kind: kindEvent, rights: e.rights, fds: [2]int{fd}, n: 1}, nil
-}
-
-// shareLocked moves the event into shared memory.
-func (c *eventCore) shareLocked() error {
-	if c.m != nil {
-		return nil
-	}
-	if c.refs == 0 {
-		return ErrClosed
-	}
-	fd, err := newMemfd("lane-event", pageSize)
-	if err != nil {
-		return err
-	}
-	m, err := unix.Mmap(fd, 0, pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		unix.Close(fd)
-		return fmt.Errorf("lane: event: %w", err)
-	}
-	word(m, eventOffMagic).Store(eventMagic)
-	word32(m, eventOffKind).Store(uint32(c.kind))
-	word(m, eventOffBits).Store(uint64(c.bits))
-	c.m, c.fd = m, fd
-	if len(c.waiters) > 0 {
-		return c.watchLocked()
-	}
-	return nil
-}
-
-func importEvent(fd int, claimed Rights) (*Event, error) {
-	m, rights, err := mapEvent(fd, claimed)
-	if err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	kind := EventKind(word32(m, eventOffKind).Load())
-	if word(m, eventOffMagic).Load() != eventMagic || kind != OneShot && kind != Bitset {
-		unix.Munmap(m)
-		unix.Close(fd)
-		return nil, fmt.Errorf("%w: not an event", ErrProtocol)
-	}
-	return &Event{&eventCore{kind: kind, refs: 1, fd: fd, m: m, waiters: make(map[chan struct{}]struct{})}, rights}, nil
-}
-
-func mapEvent(fd int, claimed Rights) ([]byte, Rights, error) {
-	size, seals, err := checkMemfd(fd)
-	if err != nil {
-		return nil, 0, err
-	}
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	if err != nil || size != pageSize {
-		return nil, 0, fmt.Errorf("%w: not an event", ErrProtocol)
-	}
-	rights := claimed & (accessRights(flags) | RightPass)
-	if seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 {
-		rights &^= RightWrite
-	}
-	prot := unix.PROT_READ
-	if rights&RightWrite != 0 {
-		prot |= unix.PROT_WRITE
-	}
-	m, err := unix.Mmap(fd, 0, pageSize, prot, unix.MAP_SHARED)
-	if err != nil {
-		return nil, 0, fmt.Errorf("lane: event: %w", err)
-	}
-	return m, rights, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 // File is a descriptor that a message carries. Its methods may be called
 // concurrently.
 type File struct {
+	mu     sync.Mutex   // for changing fd, and for what must not see it change
 	fd     atomic.Int64 // -1 once closed or taken
 	rights atomic.Uint32
 }
@@ -41,13 +43,18 @@ func accessRights(flags int) Rights {
 	return [4]Rights{RightRead, RightWrite, RightRead | RightWrite, 0}[flags&unix.O_ACCMODE]
 }
 
-// FD returns the descriptor, still owned by f; -1 when closed.
+// FD returns the descriptor, still owned by f; -1 when closed. Whoever uses it sees
+// to it that nobody closes or reduces f meanwhile.
 func (f *File) FD() int { return int(f.fd.Load()) }
 
 // Take returns the descriptor, owned by the caller from then on; -1 when closed.
-func (f *File) Take() int { return int(f.fd.Swap(-1)) }
+func (f *File) Take() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return int(f.fd.Swap(-1))
+}
 
-// OS returns an *os.File that owns the descriptor from then on.
+// OS returns an *os.File that owns the descriptor from then on; nil when f is closed.
 func (f *File) OS(name string) *os.File { return os.NewFile(uintptr(f.Take()), name) }
 
 // Rights implements Object.
@@ -63,6 +70,11 @@ func (f *File) Close() error {
 
 // Dup returns a second File for the same open file description.
 func (f *File) Dup() (*File, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.FD() < 0 {
+		return nil, fmt.Errorf("file: %w", ErrClosed)
+	}
 	fd, err := unix.FcntlInt(uintptr(f.FD()), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("lane: dup: %w", err)
@@ -72,8 +84,15 @@ func (f *File) Dup() (*File, error) {
 
 // Reduce takes away all rights that are not in keep. Where that ends reading or
 // writing, the file is opened anew with less, so the kernel enforces it; a file
-// that cannot be (a socket, say) is left as it was and the error says why.
+// that cannot be (a socket, say) is left as it was and the error says why. It needs
+// /proc. A receiver that may open the file by itself (its name, its permissions) is
+// not kept from it.
 func (f *File) Reduce(keep Rights) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.FD() < 0 {
+		return fmt.Errorf("file: %w", ErrClosed)
+	}
 	old := f.Rights()
 	now := old & keep
 	const access = RightRead | RightWrite
@@ -82,12 +101,17 @@ func (f *File) Reduce(keep Rights) error {
 		if err != nil {
 			return err
 		}
-		if prev := f.fd.Swap(int64(fd)); prev >= 0 {
-			unix.Close(int(prev))
-		}
+		unix.Close(int(f.fd.Swap(int64(fd))))
 	}
 	f.rights.Store(uint32(now))
 	return nil
+}
+
+func (f *File) move() Object {
+	m := &File{}
+	m.rights.Store(uint32(f.Rights()))
+	m.fd.Store(int64(f.Take()))
+	return m
 }
 
 // reopen opens the file behind fd with no more access than rights say.
@@ -111,7 +135,7 @@ func reopen(fd int, rights Rights) (int, error) {
 func (f *File) export() (exported, error) {
 	fd := f.Take()
 	if fd < 0 {
-		return exported{}, fmt.Errorf("lane: file: %w", unix.EBADF)
+		return exported{}, fmt.Errorf("file: %w", ErrClosed)
 	}
 	return exported{kind: kindFile, rights: f.Rights(), fds: [2]int{fd}, n: 1}, nil
 }

@@ -2,6 +2,8 @@ package lane
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -16,7 +18,7 @@ type Lane struct {
 	ended chan struct{}
 	err   atomic.Pointer[error] // why, set before ended is closed
 
-	endMu sync.Mutex
+	endMu sync.Mutex // also guards what Settle changes, against an early end
 	onEnd []func()
 
 	mu    *sync.Mutex // shared by the ends of a pair; what follows
@@ -79,6 +81,7 @@ func importLane(sock, memfd int) (*Lane, error) {
 		closeFDs([]int{sock, memfd})
 		return nil, err
 	}
+	// Its size is checked against what the receiver allows when that is known (fits).
 	return &Lane{cfg: Config{}.withDefaults(), mu: new(sync.Mutex), ended: make(chan struct{}),
 		fds: [2]int{sock, memfd}}, nil
 }
@@ -88,7 +91,19 @@ func (l *Lane) Version() uint32 { return l.cfg.Version }
 
 // SetCauses changes the errors that this end uses for the causes. It is called
 // before the end is first used: for an end that came over another lane.
-func (l *Lane) SetCauses(c Causes) { l.cfg.Causes = c }
+func (l *Lane) SetCauses(c Causes) {
+	l.endMu.Lock()
+	defer l.endMu.Unlock()
+	l.cfg.Causes = c
+}
+
+// endCause is why the requests end that the other end still had when the lane
+// ended, which may be before this end was settled.
+func (l *Lane) endCause(code uint8) error {
+	l.endMu.Lock()
+	defer l.endMu.Unlock()
+	return l.cfg.Causes.err(code)
+}
 
 // SetFinal changes Config.Final likewise.
 func (l *Lane) SetFinal(f func(context.Context) <-chan struct{}) { l.cfg.Final = f }
@@ -96,6 +111,8 @@ func (l *Lane) SetFinal(f func(context.Context) <-chan struct{}) { l.cfg.Final =
 // Settle changes how this end's calls are made and end likewise: Causes, Final,
 // Impatient and Trailer become those of cfg.
 func (l *Lane) Settle(cfg Config) {
+	l.endMu.Lock()
+	defer l.endMu.Unlock()
 	l.cfg.Causes, l.cfg.Final, l.cfg.Impatient, l.cfg.Trailer = cfg.Causes, cfg.Final, cfg.Impatient, cfg.Trailer
 }
 
@@ -110,6 +127,17 @@ func (l *Lane) inherit(from *Config) {
 	l.cfg.Grace, l.cfg.Causes, l.cfg.steps = from.Grace, from.Causes, from.steps
 	l.cfg.Final, l.cfg.Impatient = from.Final, from.Impatient
 	l.cfg.Protocol, l.cfg.Version, l.cfg.Oldest = from.Protocol, from.Version, from.Oldest
+	l.cfg.Slots, l.cfg.Arena = max(l.cfg.Slots, from.Slots), max(l.cfg.Arena, from.Arena)
+}
+
+// fits refuses a received lane that could make this end hold more than it allows:
+// the Config of the lane that it came over, or the default's if that is more.
+func (l *Lane) fits(lay layout) error {
+	if lay.slots > l.cfg.Slots || lay.arena > l.cfg.Arena {
+		return fmt.Errorf("lane: a lane of %d slots and %d bytes came, %d and %d are allowed here (Config): %w",
+			lay.slots, lay.arena, l.cfg.Slots, l.cfg.Arena, unix.EMSGSIZE)
+	}
+	return nil
 }
 
 // bind decides the transport of an end that is used for the first time.
@@ -126,6 +154,9 @@ func (l *Lane) bind() error {
 		return nil
 	}
 	lay, err := readLayout(l.fds[1])
+	if err == nil {
+		err = l.fits(lay) // again: who made it may have changed its words
+	}
 	var r *ring
 	if err == nil {
 		r, err = newRing(l, 1, l.fds[0], l.fds[1], lay)
@@ -143,6 +174,8 @@ func (l *Lane) bind() error {
 	l.ring.Store(r)
 	return nil
 }
+
+func (l *Lane) inUse() bool { return l.ring.Load() != nil || l.local.Load() != nil }
 
 func (l *Lane) spendLocked(err error) {
 	l.spent = err
@@ -210,6 +243,25 @@ func (l *Lane) export() (exported, error) {
 	return exported{}, err
 }
 
+// move implements Object for an unused end, which passable has seen to.
+func (l *Lane) move() Object {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := &Lane{cfg: l.cfg, mu: l.mu, ended: make(chan struct{}), other: l.other, fds: l.fds, spent: l.spent}
+	switch {
+	case l.inUse(): // bound since: let it be, it is the receiver's now
+		return l
+	case l.spent != nil:
+		m.end(l.spent)
+		return m
+	case l.other != nil:
+		l.other.other = m
+		l.other = nil
+	}
+	l.spendLocked(ErrClosed)
+	return m
+}
+
 // Rights implements Object.
 func (l *Lane) Rights() Rights { return AllRights }
 
@@ -220,7 +272,8 @@ func (l *Lane) Rights() Rights { return AllRights }
 // When ctx ends, its cause travels to the server. If the server had not started,
 // or says that nothing happened, the cause is returned; if it had an effect, its
 // result is; if it says nothing within Config.Grace (at once for a kill), an
-// ErrInDoubt.
+// ErrInDoubt. A deadline that the server noticed first is ErrDeadline, which
+// errors.Is takes for [context.DeadlineExceeded].
 func (l *Lane) Call(ctx context.Context, req, rep *Message) error {
 	for {
 		if r := l.ring.Load(); r != nil {
@@ -255,10 +308,11 @@ func (l *Lane) Note(ctx context.Context, m *Message) error {
 
 // Offer is Call with a new lane beside it: the server that accepts it
 // ([Request.Accept]) holds its other end, for a conversation that outlasts the
-// request. On failure there is no lane.
+// request. On failure there is no lane. If the server returned success without
+// accepting, the lane has ended (ErrPeerDied).
 func (l *Lane) Offer(ctx context.Context, req, rep *Message) (*Lane, error) {
 	mine, theirs := Pair(l.cfg)
-	req.Objects = append(req.Objects, theirs)
+	req.Objects = append(slices.Clip(req.Objects), theirs)
 	if err := l.Call(ctx, req, rep); err != nil {
 		mine.Close()
 		return nil, err
@@ -303,7 +357,7 @@ func (l *Lane) Serve(ctx context.Context, h Handler) error {
 }
 
 // Recv returns the next request or note, in order; it must be given back with
-// [Request.Answer]. An end uses either Recv or Handle.
+// [Request.Answer], also a note. An end uses either Recv or Handle.
 func (l *Lane) Recv(ctx context.Context) (*Request, error) {
 	for {
 		if r := l.ring.Load(); r != nil {
@@ -316,35 +370,6 @@ func (l *Lane) Recv(ctx context.Context) (*Request, error) {
 			return nil, err
 		}
 	}
-}
-
-// Answer ends a request that Recv returned, as a handler's return would.
-func (r *Request) Answer(err error) {
-	if r.ring != nil {
-		s := r.ring
-		if !s.r.enter() {
-			return // cannot be: the request holds the ring
-		}
-		defer s.r.leave()
-		s.complete(r, err)
-		if s.posted() { // left there for want of an answer
-			s.start(false)
-		}
-	} else {
-		r.call.half.complete(r, err)
-	}
-}
-
-// Accept returns the end of the lane that the caller offered with the request
-// ([Lane.Offer]), or nil if it offered none.
-func (r *Request) Accept() *Lane {
-	for i := len(r.Objects) - 1; i >= 0; i-- {
-		if l, ok := r.Objects[i].(*Lane); ok {
-			r.Objects[i] = nil
-			return l
-		}
-	}
-	return nil
 }
 
 // Shutdown starts no more requests, cancels those under way with the cause
@@ -402,31 +427,4 @@ func (l *Lane) Err() error {
 		return *err
 	}
 	return nil
-}
-
-// Credentials are the kernel's word on who holds a lane's other end.
-type Credentials struct{ PID, UID, GID int }
-
-// Peer returns who holds the other end. For a lane that was passed on, that is
-// known as soon as the receiver first uses it; ok is false before.
-func (l *Lane) Peer() (c Credentials, ok bool) {
-	if r := l.ring.Load(); r != nil {
-		if p := r.peer.Load(); p != nil {
-			return *p, true
-		}
-		if r.enter() { // its greeting may lie in the socket
-			r.recvMu.Lock()
-			err := r.fetchLocked()
-			r.recvMu.Unlock()
-			if err != nil {
-				r.fail(err)
-			}
-			r.leave()
-		}
-		if p := r.peer.Load(); p != nil {
-			return *p, true
-		}
-		return Credentials{}, false
-	}
-	return Credentials{PID: unix.Getpid(), UID: unix.Getuid(), GID: unix.Getgid()}, true
 }

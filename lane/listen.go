@@ -2,28 +2,23 @@ package lane
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// A connection begins with two messages on a SOCK_SEQPACKET socket: the client
-// sends a greeting with the lane's memory, the server answers with a status and
-// a text.
-//
-//	greeting: "hatilane", lane format uint32, protocol version uint32, protocol name
-//	answer:   "hatilane", status uint32 (1 yes, 2 no), protocol version uint32, text
+// How many clients a listener deals with at a time: those that have not said what
+// they want, and those that have and wait for Accept.
 const (
-	greetHeader  = 16
-	greetTimeout = 10 * time.Second
-	greetMax     = 64 // greetings under way at a time
+	greetMax = 64
+	readyMax = 64
 )
 
 // Listener accepts lanes at a path. Its methods may be called concurrently.
@@ -34,41 +29,87 @@ type Listener struct {
 	ended chan struct{}
 	once  sync.Once
 	wg    sync.WaitGroup
+	spare int // a descriptor to be able to turn clients away; run's own
+
+	mu     sync.Mutex
+	silent []*newcomer // in the order of their coming; nil after Close
+	closed bool
+}
+
+// newcomer is a client that has connected and not said yet what it wants.
+type newcomer struct {
+	conn *net.UnixConn
+	uid  int
 }
 
 // Listen makes a socket at path, with permissions perm: who may write to it may
-// connect. cfg bounds what a client may ask for. An existing file is an error.
+// connect. cfg bounds what a client may ask for, also for the lanes that it sends
+// over its own. An existing file is an error; see [ListenAnew].
 func Listen(path string, perm fs.FileMode, cfg Config) (*Listener, error) {
 	cfg = cfg.withDefaults()
 	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
 	if err != nil {
-		return nil, fmt.Errorf("lane: %w", err)
+		return nil, socketError("listen at", path, err)
 	}
 	if err := os.Chmod(path, perm); err != nil {
 		ln.Close()
 		return nil, fmt.Errorf("lane: %w", err)
 	}
-	l := &Listener{cfg: cfg, ln: ln, ready: make(chan *Lane), ended: make(chan struct{})}
+	l := &Listener{cfg: cfg, ln: ln, ready: make(chan *Lane), ended: make(chan struct{}), spare: -1}
+	l.reserve()
 	l.wg.Add(1)
 	go l.run()
 	return l, nil
+}
+
+// socketError names what was done at a path, why it failed, and what to do.
+func socketError(what, path string, err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err
+	}
+	var sys *os.SyscallError
+	if errors.As(err, &sys) {
+		err = sys.Err
+	}
+	hint := ""
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		hint = " (something is there; ListenAnew replaces what a dead server left)"
+	case errors.Is(err, unix.ECONNREFUSED):
+		hint = " (no server listens there; one may have died)"
+	case errors.Is(err, unix.ENOENT) && what == "connect to":
+		hint = " (no server has made it)"
+	case errors.Is(err, unix.EPROTOTYPE):
+		hint = " (a socket of another type: not a lane server's)"
+	case errors.Is(err, unix.EINVAL) && len(path) > 107:
+		hint = " (a socket's path has 107 bytes at most)"
+	}
+	return fmt.Errorf("lane: %s %s: %w%s", what, path, err, hint)
 }
 
 // ListenAnew is Listen, but replaces a socket that a server left which is gone. One
 // at which somebody listens is an error.
 func ListenAnew(path string, perm fs.FileMode, cfg Config) (*Listener, error) {
 	l, err := Listen(path, perm, cfg)
-	if errors.Is(err, unix.EADDRINUSE) && stale(path) {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("lane: an old socket: %w", err)
-		}
-		l, err = Listen(path, perm, cfg)
+	if !errors.Is(err, unix.EADDRINUSE) {
+		return l, err
 	}
-	return l, err
+	if !stale(path) {
+		return nil, fmt.Errorf("lane: listen at %s: %w (a server is there, or a file that is no lane's socket)", path, unix.EADDRINUSE)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("lane: an old socket: %w", err)
+	}
+	return Listen(path, perm, cfg)
 }
 
-// stale reports whether path is a socket at which nobody listens.
+// stale reports whether path is a socket at which nobody listens. Connecting to a
+// file of another kind is refused, too.
 func stale(path string) bool {
+	if st, err := os.Lstat(path); err != nil || st.Mode().Type() != fs.ModeSocket {
+		return false
+	}
 	c, err := net.Dial("unixpacket", path)
 	if err == nil {
 		c.Close()
@@ -80,7 +121,8 @@ func stale(path string) bool {
 // takes, so that a client that says nothing delays nobody.
 func (l *Listener) run() {
 	defer l.wg.Done()
-	slots := make(chan struct{}, greetMax)
+	defer l.giveSpare()
+	slots := make(chan struct{}, greetMax+readyMax)
 	for {
 		select {
 		case slots <- struct{}{}:
@@ -92,6 +134,14 @@ func (l *Listener) run() {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
+			if scarce(err) {
+				l.turnAway()
+			}
+			<-slots
+			continue
+		}
+		n := l.admit(conn)
+		if n == nil {
 			<-slots
 			continue
 		}
@@ -100,6 +150,7 @@ func (l *Listener) run() {
 			defer l.wg.Done()
 			defer func() { <-slots }()
 			lane, err := greet(conn, l.cfg)
+			l.heard(n)
 			if err != nil {
 				return
 			}
@@ -109,6 +160,105 @@ func (l *Listener) run() {
 				lane.Close()
 			}
 		}()
+	}
+}
+
+// admit notes a client that has connected. When too many have said nothing, the
+// oldest of the user with the most of them is hung up on: so a user who connects
+// and says nothing, over and over, keeps out nobody else.
+func (l *Listener) admit(conn *net.UnixConn) *newcomer {
+	n := &newcomer{conn: conn, uid: -1}
+	if raw, err := conn.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			if c, err := peerCredentials(int(fd)); err == nil {
+				n.uid = c.UID
+			}
+		})
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		conn.Close()
+		return nil
+	}
+	if len(l.silent) >= greetMax {
+		count := map[int]int{}
+		most := l.silent[0].uid
+		for _, s := range l.silent {
+			if count[s.uid]++; count[s.uid] > count[most] {
+				most = s.uid
+			}
+		}
+		i := slices.IndexFunc(l.silent, func(s *newcomer) bool { return s.uid == most })
+		l.silent[i].conn.Close()
+		l.silent = slices.Delete(l.silent, i, i+1)
+	}
+	l.silent = append(l.silent, n)
+	return n
+}
+
+// heard forgets a client that is silent no more.
+func (l *Listener) heard(n *newcomer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.silent, n); i >= 0 {
+		l.silent = slices.Delete(l.silent, i, i+1)
+	}
+}
+
+func scarce(err error) bool { return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) }
+
+// turnAway refuses the next client if the process has no descriptors by then: with
+// the one that was kept for this. Else it would wait, and run would turn.
+func (l *Listener) turnAway() {
+	// accept(2) says that there are none although nobody wants in. This wait holds a
+	// thread: it is for a process in need. Close ends it.
+	l.control(func(fd int) {
+		for {
+			if _, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1); err != unix.EINTR {
+				return
+			}
+		}
+	})
+	if fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC); err == nil {
+		unix.Close(fd) // there are some again
+		return
+	}
+	l.giveSpare()
+	if conn, err := l.ln.AcceptUnix(); err == nil {
+		conn.Close()
+	}
+	l.reserve()
+	if l.spare >= 0 {
+		return
+	}
+	// Somebody else was quicker. Nobody tells when a descriptor is free.
+	timer := time.NewTimer(100 * time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.ended:
+	}
+	l.reserve()
+}
+
+// control calls f with the listening socket, unless it is closed.
+func (l *Listener) control(f func(fd int)) {
+	if raw, err := l.ln.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { f(int(fd)) })
+	}
+}
+
+func (l *Listener) reserve() {
+	if fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC); err == nil {
+		l.spare = fd
+	}
+}
+
+func (l *Listener) giveSpare() {
+	if l.spare >= 0 {
+		unix.Close(l.spare)
+		l.spare = -1
 	}
 }
 
@@ -128,7 +278,15 @@ func (l *Listener) Accept(ctx context.Context) (*Lane, error) {
 func (l *Listener) Close() error {
 	l.once.Do(func() {
 		close(l.ended)
+		l.control(func(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) })
 		l.ln.Close()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.closed = true
+		for _, n := range l.silent {
+			n.conn.Close()
+		}
+		l.silent = nil
 	})
 	l.wg.Wait()
 	return nil
@@ -170,193 +328,4 @@ func (l *Listener) Serve(ctx context.Context, h Handler, o ServeOptions, connect
 		})
 		lane.Handle(h, o)
 	}
-}
-
-// Dial connects to a Listener's path.
-func Dial(ctx context.Context, path string, cfg Config) (*Lane, error) {
-	cfg = cfg.withDefaults()
-	l, err := dial(ctx, path, cfg)
-	var older *otherVersion
-	if errors.As(err, &older) && older.version < cfg.Version && older.version >= cfg.Oldest {
-		cfg.Version = older.version
-		l, err = dial(ctx, path, cfg)
-	}
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, fmt.Errorf("lane: %s: %w", path, err)
-	}
-	return l, nil
-}
-
-func dial(ctx context.Context, path string, cfg Config) (*Lane, error) {
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unixpacket", path)
-	if err != nil {
-		return nil, err
-	}
-	return connect(ctx, conn.(*net.UnixConn), cfg)
-}
-
-// Connect is Dial over a connected seqpacket socket, one of a pair perhaps, whose
-// other end is given to [Answer]. It closes conn.
-func Connect(ctx context.Context, conn *net.UnixConn, cfg Config) (*Lane, error) {
-	l, err := connect(ctx, conn, cfg.withDefaults())
-	if err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return nil, fmt.Errorf("lane: %w", err)
-	}
-	return l, nil
-}
-
-// Answer is the other side of [Connect]: it returns the lane that the client has
-// asked for. With an error in refuse, which the client is told, there is none. It
-// closes conn.
-func Answer(conn *net.UnixConn, cfg Config, refuse error) (*Lane, error) {
-	cfg = cfg.withDefaults()
-	if refuse != nil {
-		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(greetTimeout))
-		if _, err := conn.Write(greeting(answerNo, &cfg, refuse.Error())); err != nil {
-			return nil, fmt.Errorf("lane: %w", err)
-		}
-		return nil, refuse
-	}
-	return greet(conn, cfg)
-}
-
-func connect(ctx context.Context, u *net.UnixConn, cfg Config) (*Lane, error) {
-	defer u.Close()
-	stop := context.AfterFunc(ctx, func() { u.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	memfd, lay, err := newRingMemory(&cfg)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(memfd)
-	if _, _, err = u.WriteMsgUnix(greeting(ringVersion, &cfg, cfg.Protocol), unix.UnixRights(memfd), nil); err == nil {
-		err = readAnswer(u)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return laneOf(u, cfg, 0, memfd, lay)
-}
-
-// otherVersion is a server's refusal of a version, with its own.
-type otherVersion struct {
-	version uint32
-	text    string
-}
-
-func (e *otherVersion) Error() string { return ErrVersion.Error() + ": " + e.text }
-func (e *otherVersion) Unwrap() error { return ErrVersion }
-
-func greeting(word uint32, cfg *Config, text string) []byte {
-	p := make([]byte, 0, greetHeader+len(text))
-	p = append(p, "hatilane"...)
-	p = binary.LittleEndian.AppendUint32(p, word)
-	p = binary.LittleEndian.AppendUint32(p, cfg.Version)
-	return append(p, text...)
-}
-
-// parseGreeting splits a greeting or an answer.
-func parseGreeting(p []byte) (word, version uint32, text string, ok bool) {
-	if len(p) < greetHeader || string(p[:8]) != "hatilane" {
-		return 0, 0, "", false
-	}
-	return binary.LittleEndian.Uint32(p[8:]), binary.LittleEndian.Uint32(p[12:]), string(p[greetHeader:]), true
-}
-
-func readAnswer(u *net.UnixConn) error {
-	p := make([]byte, 512)
-	n, err := u.Read(p)
-	if err != nil {
-		return err
-	}
-	status, version, text, ok := parseGreeting(p[:n])
-	switch {
-	case !ok:
-		return ErrProtocol
-	case status != answerYes:
-		return &otherVersion{version, text}
-	}
-	return nil
-}
-
-const (
-	answerYes = 1
-	answerNo  = 2
-)
-
-// greet is the server's side of a connection's beginning.
-func greet(conn *net.UnixConn, cfg Config) (*Lane, error) {
-	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(greetTimeout))
-	p, oob := make([]byte, 512), make([]byte, 256)
-	n, oobn, _, _, err := conn.ReadMsgUnix(p, oob)
-	if err != nil {
-		return nil, err
-	}
-	fds, _ := parseControl(oob[:oobn])
-	defer func() { closeFDs(fds) }()
-	format, version, protocol, ok := parseGreeting(p[:n])
-	var lay layout
-	switch {
-	case !ok || len(fds) != 1:
-		err = ErrProtocol
-	case format != ringVersion:
-		err = fmt.Errorf("%w: this server speaks lane format %d, not %d", ErrVersion, ringVersion, format)
-	case protocol != cfg.Protocol:
-		err = fmt.Errorf("%w: this server speaks protocol %q, not %q", ErrVersion, cfg.Protocol, protocol)
-	case version < cfg.Oldest || version > cfg.Version:
-		err = fmt.Errorf("%w: this server speaks version %d of %q, not %d", ErrVersion, cfg.Version, protocol, version)
-	default:
-		lay, err = readLayout(fds[0])
-	}
-	if err == nil && (lay.slots > cfg.Slots || lay.arena > cfg.Arena) {
-		err = fmt.Errorf("%w: this server allows %d slots and %d bytes, not %d and %d", ErrProtocol,
-			cfg.Slots, cfg.Arena, lay.slots, lay.arena)
-	}
-	if err != nil {
-		conn.Write(greeting(answerNo, &cfg, err.Error()))
-		return nil, err
-	}
-	cfg.Version = version
-	if _, err := conn.Write(greeting(answerYes, &cfg, "")); err != nil {
-		return nil, err
-	}
-	return laneOf(conn, cfg, 1, fds[0], lay)
-}
-
-// laneOf makes a lane of a greeted connection.
-func laneOf(conn *net.UnixConn, cfg Config, side, memfd int, lay layout) (*Lane, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	sock := -1
-	if cerr := raw.Control(func(fd uintptr) { sock, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); cerr != nil {
-		err = cerr
-	}
-	if err != nil {
-		return nil, err
-	}
-	cred, err := peerCredentials(sock)
-	if err != nil {
-		unix.Close(sock)
-		return nil, err
-	}
-	l := &Lane{cfg: cfg, mu: new(sync.Mutex), ended: make(chan struct{})}
-	r, err := newRing(l, side, sock, memfd, lay)
-	if err != nil {
-		unix.Close(sock)
-		return nil, err
-	}
-	r.peer.Store(cred)
-	l.ring.Store(r)
-	return l, nil
 }

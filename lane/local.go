@@ -79,7 +79,7 @@ func (e *localEnd) ended(why error) {
 			code = codeShutdown
 		}
 		e.out.died(why)
-		e.in.stop(e.lane.cfg.Causes.err(code))
+		e.in.stop(e.lane.endCause(code))
 	})
 }
 
@@ -314,12 +314,10 @@ func (h *localHalf) complete(r *Request, err error) {
 	closeObjects(r.Objects) // before the caller knows
 	h.to.cfg.step("complete")
 	c.res = r.resultOf(err, &h.to.cfg.Causes)
-	if len(r.Reply.Data) > r.maxData || len(r.Reply.Bulk) > len(r.room) || len(r.Reply.Objects) > MaxObjects {
-		c.res = tooBig
-		r.Reply.Data, r.Reply.Bulk = nil, nil
-		r.runUndo()
-		r.Reply.Objects = nil
-	} else if c.res.status != statusDone || c.res.value != 0 || c.note {
+	if !c.note {
+		c.res = r.deliverable(c.res, &h.to.cfg.Causes)
+	}
+	if !c.res.success() || c.note {
 		closeObjects(r.Reply.Objects)
 		r.Reply.Objects = nil
 	}

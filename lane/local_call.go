@@ -106,7 +106,7 @@ func (h *localHalf) prepare(ctx context.Context, c *localCall, req, rep *Message
 		r.roomBuf = getBuffer(room)
 	}
 	r.room = r.roomBuf
-	r.Objects = objects
+	r.Objects = moveAll(objects)
 	c.note = note
 	h.mu.Lock()
 	c.req = r
@@ -126,6 +126,7 @@ func (h *localHalf) post(c *localCall) {
 func (h *localHalf) inline(ctx context.Context, c *localCall, handler Handler, req, rep *Message) error {
 	r := newRequest(h.to, 0)
 	r.call, r.Message = c, *req
+	r.Objects = moveAll(req.Objects)
 	req.Objects = nil
 	r.maxData = InlineData
 	if rep != nil {
@@ -144,12 +145,7 @@ func (h *localHalf) inline(ctx context.Context, c *localCall, handler Handler, r
 		r.own.cancel(h.closing)
 	}
 	h.mu.Unlock()
-	res := r.resultOf(r.run(handler), &h.to.cfg.Causes)
-	if len(r.Reply.Data) > r.maxData || len(r.Reply.Bulk) > len(r.room) {
-		res = tooBig
-		r.runUndo()
-		r.Reply = Message{}
-	}
+	res := r.deliverable(r.resultOf(r.run(handler), &h.to.cfg.Causes), &h.to.cfg.Causes)
 	h.give(r, res, rep)
 	h.mu.Lock()
 	h.running--
@@ -171,9 +167,26 @@ func (h *localHalf) inline(ctx context.Context, c *localCall, handler Handler, r
 	return callError(res, cause, false, &h.from.cfg.Causes)
 }
 
+// deliverable returns the outcome of a request whose handler said res: another one
+// when the reply cannot cross, as it could not over a ring.
+func (r *Request) deliverable(res result, causes *Causes) result {
+	if len(r.Reply.Data) > r.maxData || len(r.Reply.Bulk) > len(r.room) || len(r.Reply.Objects) > MaxObjects {
+		res = tooBig
+	} else if !res.success() {
+		return res
+	} else if err := passable(r.Reply.Objects); err != nil {
+		res = r.resultOf(unsendable(err), causes)
+	} else {
+		return res
+	}
+	r.runUndo()
+	r.Reply = Message{}
+	return res
+}
+
 // give moves a reply into the caller's buffers.
 func (h *localHalf) give(r *Request, res result, rep *Message) {
-	if rep == nil || res.status != statusDone || res.value != 0 {
+	if rep == nil || !res.success() {
 		closeObjects(r.Reply.Objects)
 		r.Reply.Objects = nil
 	}
@@ -194,7 +207,7 @@ func (h *localHalf) give(r *Request, res result, rep *Message) {
 	} else {
 		rep.Bulk = rep.Bulk[:copy(rep.Bulk, r.Reply.Bulk)]
 	}
-	rep.Objects = r.Reply.Objects
+	rep.Objects = moveAll(r.Reply.Objects)
 	r.Reply.Objects = nil
 }
 

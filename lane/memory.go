@@ -2,6 +2,7 @@ package lane
 
 import (
 	"fmt"
+	"io"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -25,8 +26,12 @@ type Memory struct {
 	m      []byte
 }
 
-// NewMemory makes a shared memory object of size bytes, zeroed.
+// NewMemory makes a shared memory object of size bytes, zeroed. EINVAL unless size is
+// positive.
 func NewMemory(size int) (*Memory, error) {
+	if size <= 0 {
+		return nil, fmt.Errorf("lane: a memory object of %d bytes: %w", size, unix.EINVAL)
+	}
 	fd, err := newMemfd("lane-memory", size)
 	if err != nil {
 		return nil, err
@@ -128,11 +133,8 @@ func (m *Memory) mapLocked() ([]byte, error) {
 	if m.m != nil {
 		return m.m, nil
 	}
-	if m.fd < 0 {
-		return nil, ErrClosed
-	}
-	if m.rights&RightMap == 0 || m.rights&RightRead == 0 {
-		return nil, ErrRights
+	if err := m.mayLocked(RightMap | RightRead); err != nil {
+		return nil, err
 	}
 	prot := unix.PROT_READ
 	if m.rights&RightWrite != 0 {
@@ -146,30 +148,61 @@ func (m *Memory) mapLocked() ([]byte, error) {
 	return b, nil
 }
 
-// ReadAt copies from the object, without mapping it.
+// mayLocked reports why m cannot be used for what needs these rights.
+func (m *Memory) mayLocked(need Rights) error {
+	if m.fd < 0 {
+		return fmt.Errorf("memory: %w", ErrClosed)
+	}
+	if m.rights&need != need {
+		return fmt.Errorf("memory with the rights %v, not %v: %w", m.rights, need, ErrRights)
+	}
+	return nil
+}
+
+// ReadAt copies from the object, without mapping it. It implements [io.ReaderAt].
 func (m *Memory) ReadAt(p []byte, off int64) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rights&RightRead == 0 {
-		return 0, ErrRights
+	if err := m.mayLocked(RightRead); err != nil {
+		return 0, err
 	}
-	return unix.Pread(m.fd, p, off)
+	n := 0
+	for n < len(p) {
+		got, err := unix.Pread(m.fd, p[n:], off+int64(n))
+		if err != nil {
+			return n, fmt.Errorf("lane: memory: %w", err)
+		}
+		if got == 0 {
+			return n, io.EOF
+		}
+		n += got
+	}
+	return n, nil
 }
 
-// WriteAt copies to the object, without mapping it.
+// WriteAt copies to the object, without mapping it. It implements [io.WriterAt];
+// what does not fit is EINVAL, and nothing is written.
 func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rights&RightWrite == 0 {
-		return 0, ErrRights
+	if err := m.mayLocked(RightWrite); err != nil {
+		return 0, err
+	}
+	if off < 0 || off > int64(m.size-len(p)) {
+		return 0, fmt.Errorf("lane: %d bytes at %d in a memory object of %d: %w", len(p), off, m.size, unix.EINVAL)
 	}
 	if m.alone && m.m != nil {
-		if off < 0 || off > int64(m.size-len(p)) {
-			return 0, unix.EINVAL
-		}
 		return copy(m.m[off:], p), nil
 	}
-	return unix.Pwrite(m.fd, p, off)
+	n := 0
+	for n < len(p) {
+		done, err := unix.Pwrite(m.fd, p[n:], off+int64(n))
+		if err != nil {
+			return n, fmt.Errorf("lane: memory: %w", err)
+		}
+		n += done
+	}
+	return n, nil
 }
 
 // SealOthers maps the object and takes the right to write from everybody else, for good: who gets it from now on, by
@@ -178,8 +211,8 @@ func (m *Memory) WriteAt(p []byte, off int64) (int, error) {
 func (m *Memory) SealOthers() ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rights&RightWrite == 0 {
-		return nil, ErrRights
+	if err := m.mayLocked(RightWrite); err != nil {
+		return nil, err
 	}
 	b, err := m.mapLocked()
 	if err != nil {
@@ -193,12 +226,16 @@ func (m *Memory) SealOthers() ([]byte, error) {
 }
 
 // Seal ends all change, for every holder: EBUSY while somebody has it mapped
-// writable (this end's own mapping is undone first and must not be used again).
+// writable (this end's own mapping is undone first and must not be used again: Map
+// anew). It needs RightWrite, and does nothing when the object is sealed already.
 func (m *Memory) Seal() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.rights&RightWrite == 0 {
-		return ErrRights
+	if m.sealed && m.fd >= 0 {
+		return nil
+	}
+	if err := m.mayLocked(RightWrite); err != nil {
+		return err
 	}
 	if m.alone {
 		return fmt.Errorf("lane: seal: %w", unix.EPERM) // no more seals; giving up the mapping ends all change, too
@@ -212,16 +249,24 @@ func (m *Memory) Seal() error {
 	return nil
 }
 
-// Reduce takes away all rights that are not in keep. Without RightWrite the
-// descriptor is opened anew for reading only, so whoever receives it cannot map
-// it writable (unless it runs as the same user, unconfined, with a /proc: then
-// only Seal and SealOthers protect).
+// Reduce takes away all rights that are not in keep; EINVAL if that left neither
+// RightRead nor RightWrite. Without one of these the descriptor is opened anew for
+// the other only, so whoever receives it can do no more (unless it runs as the same
+// user, unconfined, with a /proc: then only Seal and SealOthers protect). It needs
+// /proc itself.
 func (m *Memory) Reduce(keep Rights) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.mayLocked(0); err != nil {
+		return err
+	}
 	now := m.rights & keep
-	if m.rights&RightWrite != 0 && now&RightWrite == 0 {
-		fd, err := reopen(m.fd, RightRead)
+	const access = RightRead | RightWrite
+	if now&access == 0 {
+		return fmt.Errorf("lane: memory that can be neither read nor written: %w", unix.EINVAL)
+	}
+	if m.rights&access != now&access {
+		fd, err := reopen(m.fd, now)
 		if err != nil {
 			return err
 		}
@@ -237,6 +282,9 @@ func (m *Memory) Reduce(keep Rights) error {
 func (m *Memory) Dup() (*Memory, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.mayLocked(0); err != nil {
+		return nil, err
+	}
 	fd, err := unix.FcntlInt(uintptr(m.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("lane: dup: %w", err)
@@ -270,6 +318,15 @@ func (m *Memory) unmapLocked() {
 	}
 }
 
+func (m *Memory) move() Object {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unmapLocked()
+	to := &Memory{fd: m.fd, size: m.size, rights: m.rights, sealed: m.sealed}
+	m.fd = -1
+	return to
+}
+
 func (m *Memory) export() (exported, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -277,7 +334,7 @@ func (m *Memory) export() (exported, error) {
 	fd := m.fd
 	m.fd = -1
 	if fd < 0 {
-		return exported{}, ErrClosed
+		return exported{}, fmt.Errorf("memory: %w", ErrClosed)
 	}
 	return exported{kind: kindMemory, rights: m.rights, fds: [2]int{fd}, n: 1}, nil
 }

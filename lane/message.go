@@ -1,5 +1,10 @@
 package lane
 
+import (
+	"fmt"
+	"strings"
+)
+
 // Message is a request, a note or a reply.
 //
 // Data is the structured part, meant for a codec: it is always copied before
@@ -28,6 +33,8 @@ type Object interface {
 	Rights() Rights
 	// Close gives the object up.
 	Close() error
+	// move returns the object in a new handle and spends this one.
+	move() Object
 	// export turns the object into descriptors that the caller owns; the object
 	// is spent, also on failure.
 	export() (exported, error)
@@ -50,8 +57,12 @@ type exported struct {
 }
 
 // Rights say what may be done with an object. A receiver can only reduce them.
-// Read, write and map are kept by the kernel (access modes and seals); Pass is
-// kept by this package, since Linux lets whoever holds a descriptor send it.
+// Read and write are kept by the kernel (access modes and seals), whoever the
+// receiver is; map and pass on are kept by this package, since Linux lets whoever
+// holds a descriptor map what it may read, and send it.
+//
+// An object without RightPass cannot be sent at all: keep it in what is to be sent,
+// or the call fails with [ErrRights]. The receiver may then send it on.
 type Rights uint8
 
 // The rights. For an Event, Read is waiting and Write is raising; for a Lane,
@@ -65,6 +76,20 @@ const (
 	AllRights = RightRead | RightWrite | RightMap | RightPass
 )
 
+// String returns the rights' names, as in "read|pass", or "none".
+func (r Rights) String() string {
+	if r&AllRights == 0 {
+		return "none"
+	}
+	var names []string
+	for i, name := range [...]string{"read", "write", "map", "pass"} {
+		if r&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, "|")
+}
+
 // closeObjects gives up what nobody took; nil entries have been taken.
 func closeObjects(list []Object) {
 	for i, o := range list {
@@ -75,14 +100,38 @@ func closeObjects(list []Object) {
 	}
 }
 
+// moveAll gives objects to the other end of a lane within the process: as over a
+// ring, what the sender still has of them is spent.
+func moveAll(list []Object) []Object {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]Object, 0, len(list))
+	for i, o := range list {
+		if o != nil {
+			out = append(out, o.move())
+			list[i] = nil
+		}
+	}
+	return out
+}
+
+var errNoPass = fmt.Errorf("an object without RightPass: %w", ErrRights)
+
 // passable reports why a list of objects cannot be sent.
 func passable(list []Object) error {
 	if len(list) > MaxObjects {
 		return ErrTooBig
 	}
 	for _, o := range list {
-		if o != nil && o.Rights()&RightPass == 0 {
-			return ErrRights
+		if o == nil {
+			continue
+		}
+		if o.Rights()&RightPass == 0 {
+			return errNoPass
+		}
+		if l, ok := o.(*Lane); ok && l.inUse() { // within the process it could be; over a ring not
+			return ErrBusy
 		}
 	}
 	return nil

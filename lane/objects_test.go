@@ -379,7 +379,7 @@ func TestMemoryThatOthersCannotWrite(t *testing.T) {
 	if _, err := m.WriteAt([]byte("b"), 1); err != nil || string(theirs[:2]) != "ab" {
 		t.Errorf("the maker's writing: %v, %q", err, theirs[:2])
 	}
-	if _, err := m.WriteAt([]byte("b"), 4096); err != unix.EINVAL {
+	if _, err := m.WriteAt([]byte("b"), 4096); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("writing behind the end: %v", err)
 	}
 	// The receiver finds the object among the process's descriptors.
@@ -408,4 +408,56 @@ func TestMemoryThatOthersCannotWrite(t *testing.T) {
 	if err := m.Seal(); !errors.Is(err, unix.EPERM) {
 		t.Errorf("seal: %v", err)
 	}
+}
+
+// A reply whose objects cannot be sent fails its call; nobody is left waiting.
+func TestReplyThatCannotBeSent(t *testing.T) {
+	overTransports(t, lane.Config{}, func(t *testing.T, c, s *lane.Lane) {
+		before := countFDs()
+		used, other := lane.Pair(lane.Config{})
+		defer other.Close()
+		defer used.Close()
+		used.Handle(echo, lane.ServeOptions{})
+		undone := make(chan struct{}, 1)
+		s.Handle(func(ctx context.Context, r *lane.Request) error {
+			r.OnUndelivered(func() { undone <- struct{}{} })
+			m, err := lane.NewMemory(4096)
+			if err != nil {
+				return err
+			}
+			switch r.Op {
+			case 1:
+				if err := m.Reduce(lane.RightRead); err != nil {
+					return err
+				}
+				r.Reply.Objects = append(r.Reply.Objects, m)
+			case 2:
+				r.Reply.Objects = append(r.Reply.Objects, m, used)
+			case 3:
+				for range lane.MaxObjects {
+					d, err := m.Dup()
+					if err != nil {
+						return err
+					}
+					r.Reply.Objects = append(r.Reply.Objects, d)
+				}
+				r.Reply.Objects = append(r.Reply.Objects, m)
+			}
+			return nil
+		}, lane.ServeOptions{})
+		for op, want := range []error{1: syscall.EIO, 2: syscall.EIO, 3: syscall.EMSGSIZE} {
+			if want == nil {
+				continue
+			}
+			rep := lane.Message{Bulk: make([]byte, 8)}
+			err := c.Call(within(t), &lane.Message{Op: uint32(op)}, &rep)
+			if !errors.Is(err, want) || lane.OutcomeOf(err) != lane.Done || len(rep.Objects) != 0 {
+				t.Errorf("%d: %v (%v), %d objects", op, err, lane.OutcomeOf(err), len(rep.Objects))
+			}
+			<-undone
+		}
+		if now := countFDs(); now > before+3 { // the used lane's own
+			t.Errorf("%d descriptors, %d before", now, before)
+		}
+	})
 }

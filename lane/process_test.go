@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		payloadProcess(os.Getenv("LANE_TEST_PATH"))
 	case "client":
 		clientProcess()
+	case "idle":
+		idleProcess()
 	default:
 		os.Exit(m.Run())
 	}

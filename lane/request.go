@@ -25,8 +25,11 @@ type Request struct {
 	// Message is what came. Objects that the handler does not set to nil are
 	// closed when it returns.
 	Message
-	// Reply is what goes back. Its Data has the capacity that the caller offers;
-	// its Objects are given away.
+	// Reply is what goes back. Its Data has the capacity that the caller offers
+	// (append to it); its Objects are given away, if the handler returns nil, and
+	// closed otherwise. What cannot be sent (more than there is room for: EMSGSIZE;
+	// an object without RightPass, or a lane in use) fails the call and counts as
+	// not delivered (OnUndelivered).
 	Reply Message
 	// IsNote says that nobody waits for an answer.
 	IsNote bool
@@ -35,6 +38,7 @@ type Request struct {
 	own     *reqCtx
 	room    []byte // the caller's room for bulk
 	undo    []func()
+	settled func()
 	lane    *Lane
 	op      uint32
 	started time.Time
@@ -43,6 +47,7 @@ type Request struct {
 	// Where it came from: one of the two.
 	ring    *server
 	handler Handler
+	opts    ServeOptions
 	slot    slotCopy
 	call    *localCall
 
@@ -73,12 +78,57 @@ func (r *Request) MaxBulk() int { return len(r.room) }
 // say); objects of the reply are closed by themselves.
 func (r *Request) OnUndelivered(f func()) { r.undo = append(r.undo, f) }
 
+// OnSettled has f called when it is known whether the reply has reached anybody, after
+// what OnUndelivered registered. There is one f.
+func (r *Request) OnSettled(f func()) { r.settled = f }
+
+// Answer ends a request that Recv returned, as a handler's return would. It is
+// called once; r must not be used afterwards.
+func (r *Request) Answer(err error) {
+	if r.ring != nil {
+		s := r.ring
+		if !s.r.enter() {
+			return // cannot be: the request holds the ring
+		}
+		defer s.r.leave()
+		s.complete(r, err)
+		if s.posted() { // left there for want of an answer
+			s.start(false)
+		}
+	} else {
+		r.call.half.complete(r, err)
+	}
+}
+
+// Accept returns the end of the lane that the caller offered with the request
+// ([Lane.Offer]), or nil if it offered none.
+func (r *Request) Accept() *Lane {
+	for i := len(r.Objects) - 1; i >= 0; i-- {
+		if l, ok := r.Objects[i].(*Lane); ok {
+			r.Objects[i] = nil
+			return l
+		}
+	}
+	return nil
+}
+
 func (r *Request) runUndo() {
 	for i := len(r.undo) - 1; i >= 0; i-- {
 		r.undo[i]()
 	}
 	r.undo = r.undo[:0]
 	closeObjects(r.Reply.Objects)
+}
+
+// unsendable is what a caller is told when its reply's objects cannot be sent. A
+// fault of the server's program is named, lest it pass for an errno of the operation.
+func unsendable(err error) error {
+	for _, own := range []error{ErrRights, ErrBusy, ErrClosed} {
+		if errors.Is(err, own) {
+			return errors.New("the reply's objects cannot be sent: " + err.Error())
+		}
+	}
+	return err
 }
 
 const maxErrno = 4095
@@ -89,6 +139,8 @@ type result struct {
 	value  uint32
 	text   string
 }
+
+func (r result) success() bool { return r.status == statusDone && r.value == 0 }
 
 // resultOf turns a handler's error into an outcome. "Nothing happened" counts
 // only when the request was in fact cancelled: otherwise callers would see
@@ -105,7 +157,7 @@ func (r *Request) resultOf(err error, causes *Causes) result {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		return result{status: statusNothing, value: uint32(causes.code(why))}
 	}
-	if errors.As(err, &errno) {
+	if errors.As(err, &errno) && errno != 0 {
 		return result{status: statusDone, value: uint32(errno)}
 	}
 	return result{status: statusText, text: err.Error()}
@@ -140,6 +192,9 @@ func newRequest(l *Lane, deadline int64) *Request {
 // recycle gives r back. Its context is not used again if anybody may hold it.
 func (r *Request) recycle() {
 	closeObjects(r.Objects)
+	if r.settled != nil {
+		r.settled()
+	}
 	own := r.own
 	if !own.finish() {
 		own = new(reqCtx)

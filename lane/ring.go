@@ -144,7 +144,7 @@ func (r *ring) fail(err error) {
 		if errors.Is(err, ErrClosed) {
 			why = codeShutdown
 		}
-		r.in.died(r.lane.cfg.Causes.err(uint8(why)))
+		r.in.died(r.lane.endCause(uint8(why)))
 		r.leave()
 	})
 }

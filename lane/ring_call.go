@@ -22,6 +22,8 @@ type caller struct {
 	post sync.Mutex
 	tail uint64
 
+	asked atomic.Bool // there has been a call; until then the half's memory is not touched
+
 	interest atomic.Int32 // who wants a bell on completion
 	crowd    atomic.Int32 // how many were woken at a time lately
 	spin     spinner
@@ -65,6 +67,7 @@ func (c *caller) setupLocked() {
 		c.slots[i].gen = 1
 	}
 	c.arena = newArena(c.r.lay.slots*slotRoom, c.r.lay.arena)
+	c.asked.Store(true)
 }
 
 func (c *caller) state(i int) *atomic.Uint64 {

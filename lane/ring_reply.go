@@ -2,7 +2,7 @@ package lane
 
 import (
 	"context"
-	"syscall"
+	"errors"
 )
 
 // cancels passes on the causes of requests whose cancel word changed. mu is held
@@ -37,12 +37,9 @@ func (s *server) complete(r *Request, err error) {
 	s.active[c.i] = nil // before the slot can come round again
 	s.running.Add(-1)
 	s.held -= r.budget
-	if s.running.Load() == 0 && s.idle != nil {
-		close(s.idle)
-		s.idle = nil
-	}
 	s.mu.Unlock()
 
+	s.r.lane.cfg.step("deliver")
 	switch {
 	case c.note:
 		slotNoteDone(state, c.gen)
@@ -53,45 +50,88 @@ func (s *server) complete(r *Request, err error) {
 		slotSettle(state, c.gen)
 	}
 	s.finished(c.i)
+	s.ended()
 	ring := s.r
 	r.recycle()
 	ring.leave()
 }
 
-// reply writes the outcome into the slot and sends its objects ahead of it.
+// ended counts a request whose outcome the requester can see. Only then may a
+// shutdown close the lane: earlier, what was done would seem in doubt.
+func (s *server) ended() {
+	if s.open.Add(-1) > 0 || !s.draining.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle != nil && s.open.Load() == 0 {
+		close(s.idle)
+		s.idle = nil
+	}
+}
+
+// completeAside completes a request on a goroutine of its own: sending objects may
+// have to wait for the peer, and who runs an inline handler must not.
+func (s *server) completeAside(r *Request, err error) {
+	ring := s.r
+	if !ring.enter() {
+		return // cannot be: the request holds the ring
+	}
+	defer ring.leave()
+	s.complete(r, err)
+	if s.posted() { // left there for want of a handler
+		hubAgain(ring)
+	}
+}
+
+// reply writes the outcome into the slot and sends its objects ahead of it. What
+// cannot be sent becomes a failure that says so, since somebody waits for it; only
+// when the lane has ended is there nobody.
 func (s *server) reply(r *Request, res result) bool {
 	c := &r.slot
-	data, bulk, objects := r.Reply.Data, r.Reply.Bulk, r.Reply.Objects
-	fits := true
+	data, bulk, objects := r.Reply.Data, r.Reply.Bulk, 0
+	undelivered := len(data) > c.part[2].n || len(bulk) > c.part[3].n || len(r.Reply.Objects) > MaxObjects
+	if undelivered {
+		res = tooBig
+	} else if !res.success() {
+		closeObjects(r.Reply.Objects)
+	} else if len(r.Reply.Objects) > 0 {
+		var err error
+		if objects, err = s.sendObjects(c, r.Reply.Objects); err != nil {
+			if s.r.dead.Load() || errors.Is(err, ErrPeerDied) { // which is noted a little later
+				return false
+			}
+			res, undelivered = r.resultOf(unsendable(err), &s.r.lane.cfg.Causes), true
+		}
+	}
+	if undelivered {
+		data, bulk = nil, nil
+	}
 	if res.status == statusText {
 		data, bulk = []byte(res.text), nil
 		data = data[:min(len(data), c.part[2].n)]
-	}
-	if len(data) > c.part[2].n || len(bulk) > c.part[3].n || len(objects) > MaxObjects {
-		res, data, bulk, fits = result{status: statusDone, value: uint32(syscall.EMSGSIZE)}, nil, nil, false
 	}
 	copy(s.bytes(c.part[2]), data)
 	if room := s.bytes(c.part[3]); len(bulk) > 0 && &room[0] != &bulk[0] {
 		copy(room, bulk)
 	}
-	n := 0
-	if res.status != statusDone || res.value != 0 {
-		closeObjects(objects)
-	} else if len(objects) > 0 {
-		list, err := exportAll(objects)
-		n = len(list)
-		if err == nil {
-			err = s.r.sendObjects(context.Background(), fdKey{reply: true, slot: uint16(c.i), gen: c.gen}, list)
-		}
-		if err != nil {
-			return false
-		}
-	}
 	word(s.m, s.field(c.i, slotStatus)).Store(pack(res.status, res.value))
 	word(s.m, s.field(c.i, slotRepLens)).Store(pack(uint32(len(data)), uint32(len(bulk))))
-	word(s.m, s.field(c.i, slotRepObjs)).Store(uint64(n))
-	if !fits {
+	word(s.m, s.field(c.i, slotRepObjs)).Store(uint64(objects))
+	if undelivered {
 		r.runUndo()
 	}
 	return true
+}
+
+// sendObjects sends a reply's objects and says how many went: all or none.
+func (s *server) sendObjects(c *slotCopy, list []Object) (int, error) {
+	out, err := exportAll(list)
+	if err == nil {
+		err = s.r.sendObjects(context.Background(), fdKey{reply: true, slot: uint16(c.i), gen: c.gen}, out)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(out), nil
 }

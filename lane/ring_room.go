@@ -149,7 +149,7 @@ func (c *caller) releaseLocked(i int) {
 // reap looks at the slots that the server says have changed: it wakes callers
 // and releases what has been settled.
 func (c *caller) reap() (progress bool) {
-	if !anyBit(c.m, ctlDones, c.r.lay.slots) {
+	if !c.asked.Load() || !anyBit(c.m, ctlDones, c.r.lay.slots) {
 		return false
 	}
 	var late []fdKey

@@ -16,6 +16,7 @@ type server struct {
 	head    atomic.Uint64 // entries taken; changed with mu
 	active  []*Request    // by slot; made with the first request
 	running atomic.Int32  // handlers under way, or requests out with Recv
+	open    atomic.Int32  // the same, until the requester can see the outcome
 	held    int           // bytes of requests under way
 	handler Handler
 	opts    ServeOptions
@@ -23,7 +24,9 @@ type server struct {
 	closing error           // no more requests are started
 
 	notes []*Request // notes under way, in order; the first is being handled
-	idle  chan struct{}
+
+	draining atomic.Bool   // shutdown waits
+	idle     chan struct{} // for this, closed when nothing is open
 }
 
 // slotCopy is a request's slot, read once.
@@ -163,7 +166,11 @@ func (s *server) serve(r *Request, h Handler, lanes []*ring) (others bool) {
 		word(s.m, ctlSleep).Store(0)
 		others = anyWork(lanes)
 	}
-	s.complete(r, err)
+	if len(r.Reply.Objects) > 0 && r.opts.Inline {
+		go s.completeAside(r, err)
+	} else {
+		s.complete(r, err)
+	}
 	return others
 }
 
@@ -229,11 +236,12 @@ func (s *server) takeLocked() *Request {
 		}
 		state := word(s.m, s.field(i, slotState))
 		if !slotClaim(state, gen) {
+			_, flags := unpack(word(s.m, s.field(i, slotOp)).Load()) // while the slot is still this request's
 			if !slotSettle(state, gen) {
 				s.broken()
 				return nil
 			}
-			s.settledUnstarted(i, gen)
+			s.settledUnstarted(i, gen, flags>>16 != 0)
 			continue
 		}
 		if s.active[i] != nil {
@@ -254,9 +262,8 @@ func (s *server) takeLocked() *Request {
 func (s *server) broken() { go s.r.fail(ErrProtocol) }
 
 // settledUnstarted closes what was sent ahead with a withdrawn request.
-func (s *server) settledUnstarted(i int, gen uint64) {
-	_, hi := unpack(word(s.m, s.field(i, slotOp)).Load())
-	if hi>>16 != 0 {
+func (s *server) settledUnstarted(i int, gen uint64, objects bool) {
+	if objects {
 		go func() {
 			if s.r.enter() {
 				s.r.dropObjects(fdKey{slot: uint16(i), gen: gen})
@@ -303,9 +310,10 @@ func (s *server) copySlot(i int, gen uint64) (slotCopy, bool) {
 func (s *server) requestLocked(c slotCopy) *Request {
 	r := newRequest(s.r.lane, c.deadline)
 	r.ring, r.slot, r.IsNote, r.Op, r.op = s, c, c.note, c.op, c.op
-	r.handler = s.handler
+	r.handler, r.opts = s.handler, s.opts
 	s.active[c.i] = r
 	s.running.Add(1)
+	s.open.Add(1)
 	r.budget = c.part[0].n + c.part[1].n
 	s.held += r.budget
 	if s.held > s.r.lay.dataLen {
@@ -329,7 +337,7 @@ func (s *server) load(r *Request) error {
 		r.room = []byte{}
 	}
 	if c.part[1].n > 0 {
-		if s.opts.SharedBulk {
+		if r.opts.SharedBulk {
 			r.Bulk = s.bytes(c.part[1])
 		} else {
 			r.bulkBuf = getBuffer(c.part[1].n)
@@ -372,9 +380,10 @@ func (s *server) closeLocked(why error) {
 
 // shutdown cancels everything under way and waits until it has ended.
 func (s *server) shutdown(ctx context.Context) error {
+	s.draining.Store(true)
 	s.mu.Lock()
 	s.closeLocked(s.r.lane.cfg.Causes.err(codeShutdown))
-	if s.running.Load() == 0 {
+	if s.open.Load() == 0 {
 		s.mu.Unlock()
 		return nil
 	}

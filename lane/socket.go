@@ -146,13 +146,21 @@ func (r *ring) takeObjects(key fdKey, n int) ([]Object, error) {
 	out := make([]Object, 0, n)
 	for i, e := range set.list {
 		o, err := importObject(e)
+		if l, ok := o.(*Lane); ok && err == nil {
+			l.inherit(&r.lane.cfg)
+			if lay, bad := readLayout(l.fds[1]); bad != nil {
+				err = bad
+			} else {
+				err = l.fits(lay)
+			}
+			if err != nil {
+				l.Close()
+			}
+		}
 		if err != nil {
 			closeExported(set.list[i+1:])
 			closeObjects(out)
 			return nil, err
-		}
-		if l, ok := o.(*Lane); ok {
-			l.inherit(&r.lane.cfg)
 		}
 		out = append(out, o)
 	}

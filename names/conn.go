@@ -28,7 +28,7 @@ type Conn struct {
 func Dial(ctx context.Context, path string) (*Conn, error) {
 	l, err := lane.Dial(ctx, path, config())
 	if err != nil {
-		return nil, fmt.Errorf("names: %s: %w", path, err)
+		return nil, fmt.Errorf("names: %w", err) // it names the path
 	}
 	return NewConn(l)
 }
@@ -63,7 +63,7 @@ func (c *Conn) Register(ctx context.Context, name string, s Service) (*Registrat
 	}
 	var rep wire.RegisterReply
 	if err := c.ask.Register(ctx, &q, &rep, nil); err != nil {
-		return nil, named(err)
+		return nil, fmt.Errorf("%s: %w", name, named(err))
 	}
 	c.mu.Lock()
 	c.services[rep.ID] = s

@@ -43,6 +43,8 @@ type Conversation struct {
 	ended    bool   // the other side has said so
 	arrived  chan struct{}
 	room     chan struct{}
+	resumed  chan struct{} // closed when the other side has taken it up again,
+	known    uint64        // knowing that many of our messages
 }
 
 // ConversationOptions are what a conversation starts with.
@@ -60,6 +62,7 @@ func Converse(l *lane.Lane, o ConversationOptions) (*Conversation, error) {
 	c := &Conversation{
 		lane: l, ask: talk.Client{Lane: l}, sending: make(chan struct{}, 1), notify: o.Notify,
 		received: o.Received, sent: o.Sent, arrived: make(chan struct{}), room: make(chan struct{}),
+		resumed: make(chan struct{}),
 	}
 	// One at a time: in order.
 	if err := l.Handle(talk.Handler(heard{c}), lane.ServeOptions{Concurrency: 1}); err != nil {
@@ -193,6 +196,22 @@ func (c *Conversation) Resume(ctx context.Context) (known uint64, err error) {
 	return rep.Received, nil
 }
 
+// Resumed waits until the other side has called Resume, and returns the number of our
+// last message that it knows. A server that recovers calls it before it sends: a
+// message of which it does not know whether it arrived may have.
+func (c *Conversation) Resumed(ctx context.Context) (known uint64, err error) {
+	select {
+	case <-c.resumed:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.known, nil
+	case <-c.lane.Done():
+		return 0, ErrPeerGone
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
 // Done is closed when the lane has ended.
 func (c *Conversation) Done() <-chan struct{} { return c.lane.Done() }
 
@@ -224,10 +243,22 @@ func (c heard) Message(ctx context.Context, q *talk.MessageRequest, _ *talk.Noth
 		}
 		c.mu.Lock()
 	}
+	select {
+	case <-c.lane.Done():
+		// Nobody will know that it came. What has come stays as it is, for who takes
+		// the conversation up again.
+		c.mu.Unlock()
+		return ErrPeerGone
+	default:
+	}
 	if q.Seq <= c.received {
 		// It came before: the answer was lost with an instance that is gone.
 		c.mu.Unlock()
 		return nil
+	}
+	if q.Seq != c.received+1 {
+		c.mu.Unlock()
+		return syscall.EBADMSG // there is one that has not come
 	}
 	p := append([]byte{}, r.Bulk...)
 	c.unread = append(c.unread, p)
@@ -253,6 +284,12 @@ func (c heard) Resume(_ context.Context, q *talk.ResumeRequest, rep *talk.Resume
 	defer c.mu.Unlock()
 	c.sent = max(c.sent, q.Received)
 	rep.Received = c.received
+	select {
+	case <-c.resumed:
+	default:
+		c.known = q.Received
+		close(c.resumed)
+	}
 	return nil
 }
 

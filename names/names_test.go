@@ -8,10 +8,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/names"
@@ -395,4 +397,46 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// TestUsersAreFreed: a registry keeps nothing of users who are gone.
+func TestUsersAreFreed(t *testing.T) {
+	r := names.New()
+	path := serve(t, r)
+	one := func() {
+		c, err := names.Dial(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		register(t, c, "x", echo("x", nil))
+		o, err := r.Open(t.Context(), "x", names.Request{Protocol: names.Talk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Lane.Close()
+		c.Close()
+		for { // until the name is gone, too
+			if list, _ := r.List(t.Context(), "x"); len(list) == 0 {
+				return
+			}
+			runtime.Gosched()
+		}
+	}
+	one()
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	const n = 50
+	before := heap()
+	for range n {
+		one()
+	}
+	for end := time.Now().Add(10 * time.Second); heap() > before+n*20<<10; {
+		if time.Now().After(end) {
+			t.Fatalf("%d users left %d bytes", n, heap()-before)
+		}
+	}
 }

@@ -38,12 +38,16 @@ func (r *Registry) Serve(ctx context.Context, l *lane.Listener) error {
 			return err
 		}
 		u := &user{registry: r, lane: c, held: map[uint64]*Registration{}}
-		context.AfterFunc(ctx, func() { c.Close() })
+		stop := context.AfterFunc(ctx, func() { c.Close() })
 		if err := c.Handle(wire.Handler(u), lane.ServeOptions{}); err != nil {
+			stop()
 			c.Close()
 			continue
 		}
-		go u.farewell()
+		go func() {
+			u.farewell()
+			stop() // or ctx keeps the lane's memory
+		}()
 	}
 }
 

@@ -20,7 +20,7 @@ var (
 	ErrUnknown = fmt.Errorf("names: no such service: %w", syscall.ENOENT)
 	// ErrTaken: the name belongs to another user, or has an instance and is not
 	// shared.
-	ErrTaken = fmt.Errorf("names: the name is taken: %w", syscall.EEXIST)
+	ErrTaken = fmt.Errorf("names: the name is taken, by another user or an instance that does not share it: %w", syscall.EEXIST)
 	// ErrForbidden: the client may not open the service.
 	ErrForbidden = fmt.Errorf("names: not allowed: %w", syscall.EACCES)
 	// ErrProtocol: the service speaks another protocol, or no version in common.
@@ -149,4 +149,5 @@ type Directory interface {
 var (
 	_ Directory = (*Registry)(nil)
 	_ Directory = (*Conn)(nil)
+	_ Directory = (*Redialer)(nil)
 )

@@ -27,6 +27,7 @@ const (
 // WORK where programs are, {} the mount point.
 type fuseDaemon struct {
 	name, command string
+	prepare       string // what is to be done before, on the host
 	needs         []string
 	// known are lines in which the daemon itself differs from a local directory:
 	// what it says and what it would have to say.
@@ -40,7 +41,8 @@ var fuseDaemons = []fuseDaemon{
 	{name: "sshfs", command: "sshfs -f -o ssh_command=WORK/sftp.sh host:BACK {}", needs: []string{"sshfs"},
 		known: map[string]string{"1 links": "2 links"}},
 	{name: "bindfs", command: "bindfs -f BACK {}", needs: []string{"bindfs"}},
-	{name: "fuse2fs", command: "fuse2fs -f IMAGE {}", needs: []string{"fuse2fs"}},
+	{name: "fuse2fs", command: "fuse2fs -f -o fakeroot IMAGE {}", needs: []string{"fuse2fs"},
+		prepare: "truncate -s 64M IMAGE && /sbin/mkfs.ext4 -q -F -E root_owner=$(id -u):$(id -g) IMAGE"},
 	{name: "go-fuse", command: "WORK/loopback {} BACK"},
 }
 
@@ -50,10 +52,10 @@ func fusePrograms(t *testing.T, d *fuseDaemon) string {
 	need(t, d.needs...)
 	dir := directory(t)
 	sftp := "#!/bin/sh\nexec /usr/lib/openssh/sftp-server\n"
-	if err := os.WriteFile(filepath.Join(dir, "sftp.sh"), []byte(sftp), 0o755); err != nil {
+	if err := writeProgram(filepath.Join(dir, "sftp.sh"), []byte(sftp)); err != nil {
 		t.Fatal(err)
 	}
-	for _, example := range []string{"passthrough_ll", "passthrough_fh"} {
+	for _, example := range []string{"passthrough_ll", "passthrough_fh", "notify_inval_entry"} {
 		if !strings.Contains(d.command, example) {
 			continue
 		}
@@ -107,22 +109,44 @@ func (d *fuseDaemon) same(t *testing.T, want string, got result) {
 	}
 }
 
-// TestFUSEHost: a daemon on the host, which knows the channel by the name of a
-// descriptor.
+// TestFUSEHost: a daemon on the host, which mounts itself on a directory.
 func TestFUSEHost(t *testing.T) {
 	t.Parallel()
 	want := plainOps(t)
 	for _, d := range fuseDaemons {
-		if d.name == "bindfs" || d.name == "fuse2fs" {
-			continue // of libfuse 2, which takes no descriptor
+		t.Run(d.name, func(t *testing.T) { d.onHost(t, want) })
+	}
+}
+
+// onHost runs the operations through the daemon on the host.
+func (d *fuseDaemon) onHost(t *testing.T, want string) {
+	programs := fusePrograms(t, d)
+	dir := directory(t)
+	back, image := filepath.Join(dir, "back"), filepath.Join(dir, "image")
+	if err := os.Mkdir(back, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := strings.NewReplacer("WORK", programs, "BACK", back, "IMAGE", image)
+	if d.prepare != "" {
+		if out, err := exec.Command("sh", "-c", r.Replace(d.prepare)).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", d.prepare, err, out)
 		}
-		t.Run(d.name, func(t *testing.T) {
-			back := directory(t)
-			command := strings.NewReplacer("WORK", fusePrograms(t, &d), "BACK", back).Replace(d.command)
-			ops := abs(t, fuseOps)
-			d.same(t, want, under(t, "/", "", []string{"--mount", "fuse:" + command + ":/mnt/fuse", "--mount", ops + ":/ops.sh"},
-				"sh", "/ops.sh", "/mnt/fuse"))
-		})
+	}
+	ops := abs(t, fuseOps)
+	d.same(t, want, under(t, "/", "", []string{"--mount", "fuse:" + r.Replace(d.command) + ":/mnt/fuse", "--mount", ops + ":/ops.sh"},
+		"sh", "/ops.sh", "/mnt/fuse"))
+}
+
+// TestFUSEHostChannel: a daemon on the host that is told the name of its channel
+// for a mount point.
+func TestFUSEHostChannel(t *testing.T) {
+	t.Parallel()
+	want := plainOps(t)
+	for _, d := range fuseDaemons {
+		if d.name == "libfuse-lowlevel" || d.name == "go-fuse" {
+			d.command = strings.ReplaceAll(d.command, "{}", "{fd}")
+			t.Run(d.name, func(t *testing.T) { d.onHost(t, want) })
+		}
 	}
 }
 
@@ -207,6 +231,19 @@ func TestFUSEStopped(t *testing.T) {
 	}
 }
 
+// TestFUSEForgets: a daemon that takes the invalidation of a name for a promise
+// that it will be forgotten, as libfuse's example does.
+func TestFUSEForgets(t *testing.T) {
+	t.Parallel()
+	d := fuseDaemon{command: "WORK/notify_inval_entry", needs: fuseDaemons[0].needs}
+	programs := fusePrograms(t, &d)
+	r := under(t, "/", "", []string{"--user", "0:0", "--mount", abs(t, "guest/fuse/notify.sh") + ":/notify.sh", "--mount", programs + ":" + programs},
+		"sh", "/notify.sh", programs+"/notify_inval_entry")
+	if r.out != "the daemon lives\n" {
+		t.Error(r)
+	}
+}
+
 // TestFUSEDiesWithHati: a daemon that does not care for its channel is gone, too,
 // when hati is killed.
 func TestFUSEDiesWithHati(t *testing.T) {
@@ -218,6 +255,7 @@ func TestFUSEDiesWithHati(t *testing.T) {
 	// Stopped, it neither reads nor ends by itself.
 	script := "echo $$ >" + pidFile + "; exec " + programs + "/passthrough_ll -f -o source=" + dir + " $0"
 	cmd := exec.Command(hati, "run", "--mount", "fuse:sh -c '"+script+"':/mnt", "--", "sh", "-c", "ls /mnt >/dev/null; echo ready; sleep 60")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir) // nobody removes the mount point
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

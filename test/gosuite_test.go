@@ -20,11 +20,14 @@ type suite struct {
 	skip []string // patterns, each with its reason
 	// hammer is whether it takes too long for every day.
 	hammer bool
+	// networks is whether it has the host's.
+	networks bool
 }
 
 // What is left out here hangs or is chance on a Linux without networks, too, or
 // is about a device or a privilege that no guest has. All other tests must end as on a
-// Linux that was built without networks, namespaces and tracing.
+// Linux that was built without namespaces and tracing and, but for those with networks,
+// without those.
 var suites = []suite{
 	{pkg: "internal/poll", skip: []string{
 		"TestReadError/ErrNotPollable", // opens /dev/net/tun
@@ -48,6 +51,29 @@ var suites = []suite{
 	{pkg: "net", run: "Unix|Pipe|Buffers|Cgo|File", skip: []string{
 		"TestFileCloseRace", // needs TCP
 	}},
+	{pkg: "net", networks: true, skip: []string{
+		"TestInterfaceMulticastAddrs", // there is no /proc/net/igmp
+		"TestSplice/.*/big",           // takes its time
+	}},
+	{pkg: "net", networks: true, hammer: true, skip: []string{
+		"TestInterfaceMulticastAddrs", // there is no /proc/net/igmp
+	}},
+	{pkg: "net/http", networks: true, hammer: true, skip: []string{
+		"TestLinuxSendfile", // is about strace
+	}},
+	{pkg: "net/http/httptest", networks: true},
+	{pkg: "net/http/httputil", networks: true, hammer: true},
+	{pkg: "net/rpc", networks: true},
+	{pkg: "net/smtp", networks: true, hammer: true},
+	{pkg: "net/textproto", networks: true, hammer: true},
+	{pkg: "crypto/tls", networks: true, hammer: true},
+	{pkg: "internal/poll", networks: true, hammer: true, skip: []string{
+		"TestReadError/ErrNotPollable", // opens /dev/net/tun
+	}},
+	{pkg: "os", networks: true, hammer: true},
+	{pkg: "os/exec", networks: true, hammer: true, skip: []string{
+		"TestFindExecutableVsNoexec", // mounts a file system as the host's root
+	}},
 	{pkg: "runtime", run: "^Test(Chan|Select|GoroutineP|RWMutex|StackO|Stop|Preempt|Sem|Nonblock|Pipe|Timer|Futex|DebugCall)"},
 	{pkg: "runtime", hammer: true},
 	{pkg: "runtime/pprof", hammer: true},
@@ -70,6 +96,10 @@ func TestGoSuites(t *testing.T) {
 		if s.hammer {
 			name += "_all"
 		}
+		role, flags := "plain", []string{"--net", "none"}
+		if s.networks {
+			name, role, flags = name+"_networks", "plainNet", []string{"--net", "host"}
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			program := filepath.Join(directory(t), name+".test")
@@ -84,8 +114,8 @@ func TestGoSuites(t *testing.T) {
 				argv = append(argv, "-test.skip="+strings.Join(s.skip, "|"))
 			}
 			dir := filepath.Join(root, "src", s.pkg)
-			want := verdicts(t, dir, argv, "plain")
-			got := verdicts(t, dir, append([]string{hati, "run", "--"}, argv...), "")
+			want := verdicts(t, dir, argv, role)
+			got := verdicts(t, dir, slices.Concat([]string{hati, "run"}, flags, []string{"--"}, argv), "")
 			all := maps.Clone(want.of)
 			maps.Copy(all, got.of)
 			for _, test := range slices.Sorted(maps.Keys(all)) {

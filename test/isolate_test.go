@@ -3,6 +3,7 @@ package test
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,6 +32,12 @@ func serve(t *testing.T, args ...string) (socket string, p *exec.Cmd) {
 	t.Helper()
 	confined(t)
 	socket = filepath.Join(directory(t), "s")
+	return socket, serveAgain(t, socket, args...)
+}
+
+// serveAgain is serve at a socket that is to be.
+func serveAgain(t *testing.T, socket string, args ...string) (p *exec.Cmd) {
+	t.Helper()
 	p = exec.Command(hati, append([]string{"serve", "--listen", socket}, args...)...)
 	var stderr strings.Builder
 	p.Stderr = &stderr
@@ -60,7 +67,9 @@ func serve(t *testing.T, args ...string) (socket string, p *exec.Cmd) {
 		defer close(appeared)
 		buf := make([]byte, 4096)
 		for {
-			if st, err := os.Stat(socket); err == nil && st.Mode().Perm() == 0o600 {
+			// The file may be that of a server that has ended.
+			if c, err := net.Dial("unixpacket", socket); err == nil {
+				c.Close()
 				return
 			}
 			if _, err := w.Read(buf); err != nil {
@@ -75,7 +84,7 @@ func serve(t *testing.T, args ...string) (socket string, p *exec.Cmd) {
 	case <-time.After(limit):
 		t.Fatal("the server makes no socket")
 	}
-	return socket, p
+	return p
 }
 
 // What a program does to files of a server in another process is what it does to
@@ -281,6 +290,24 @@ func TestIsolateRuns(t *testing.T) {
 	}
 }
 
+// A box that has a network has it with --isolate, too.
+func TestIsolateNetwork(t *testing.T) {
+	confined(t)
+	need(t, "python3")
+	const script = `
+import socket
+l = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(l.getsockname())
+c.send(b"x")
+print(l.accept()[0].recv(1))`
+	for _, network := range [][]string{{"loopback"}, {"host"}, {"host", "--allow", "127.0.0.1"}} {
+		r := under(t, directory(t), "", append([]string{"--isolate", "--net"}, network...), "python3", "-c", script)
+		if r.out != "b'x'\n" {
+			t.Errorf("--net %s: %v", network, r)
+		}
+	}
+}
+
 type procFD int
 
 // pidfd refers to a process, whatever becomes of its number.
@@ -321,5 +348,30 @@ func TestIsolateHidesSecrets(t *testing.T) {
 	out, _ := cmd.CombinedOutput()
 	if s := string(out); !strings.HasPrefix(s, "plain\n") || !strings.Contains(s, "No such file") || strings.Contains(s, "secret") {
 		t.Errorf("%s", s)
+	}
+}
+
+// TestIsolatedFUSE: a FUSE daemon is started by a process beside the isolated hati.
+func TestIsolatedFUSE(t *testing.T) {
+	confined(t)
+	need(t, "bindfs")
+	dir := directory(t)
+	if err := os.WriteFile(filepath.Join(dir, "there"), []byte("read\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := under(t, dir, "", []string{"--isolate", "--mount", "fuse:bindfs -f " + dir + ":/mnt"},
+		"sh", "-c", "cat /mnt/there; echo written >/mnt/new; mv /mnt/new /mnt/moved; ls /mnt")
+	if r.out != "read\nmoved\nthere\n" || r.status != 0 {
+		t.Errorf("%v", r)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "moved")); string(b) != "written\n" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if out, err := exec.Command("pgrep", "-f", "bindfs -f "+dir).Output(); err == nil {
+		t.Errorf("still there: %s", out)
+	}
+	r = under(t, dir, "", []string{"--isolate", "--mount", "fuse:false:/mnt"}, "true")
+	if r.status != 125 || !strings.Contains(r.err, "the daemon ended before it mounted anything (exit status 1)") {
+		t.Errorf("%v", r)
 	}
 }

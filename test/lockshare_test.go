@@ -60,15 +60,21 @@ drop()
 take() # the waiter is still there, and has none
 print("has it again", flush=True)
 `
-	for _, kind := range []string{"flock", "posix", "ofd"} {
+	for _, kind := range []string{"flock", "posix", "ofd", "flock isolated", "posix isolated", "ofd isolated"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
+			kind, isolated, _ := strings.Cut(kind, " ")
+			flags := []string{"run"}
+			if isolated != "" {
+				confined(t)
+				flags = append(flags, "--isolate")
+			}
 			dir := directory(t)
 			if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o644); err != nil {
 				t.Fatal(err)
 			}
 			h := exec.Command("python3", "-c", holder, kind)
-			w := exec.Command(hati, "run", "--mount", dir+":"+dir+":rw", "--", "python3", "-c", waiter, kind)
+			w := exec.Command(hati, append(flags, "--mount", dir+":"+dir+":rw", "--", "python3", "-c", waiter, kind)...)
 			say, hear := talk(t, h, dir)
 			if got := hear(); got != "has it" {
 				t.Fatal(got)
@@ -139,15 +145,24 @@ db = sqlite3.connect("db")
 print(db.execute("pragma integrity_check").fetchone()[0], db.execute("select n from total").fetchone()[0],
       db.execute("select count(*) from log").fetchone()[0], db.execute("select count(distinct who || i) from log").fetchone()[0])
 `
-	for _, mode := range []string{"wal", "delete"} {
+	for _, mode := range []string{"wal", "delete", "wal isolated", "delete isolated"} {
 		t.Run(mode, func(t *testing.T) {
+			mode, isolated, _ := strings.Cut(mode, " ")
 			dir := directory(t)
 			if r := native(t, dir, "", "python3", "-c", prepare, mode); r.out != mode+"\n" {
 				t.Fatalf("%v", r)
 			}
 			results := make(chan result)
 			flags := []string{"--mount", dir + ":" + dir + ":rw"}
+			if isolated != "" {
+				socket, _ := serve(t, "host", dir)
+				flags[1] = "lane:" + socket + ":" + dir
+			}
 			for _, who := range []string{"box 1", "box 2", "host"} {
+				flags := flags
+				if isolated != "" && who == "box 2" {
+					flags = []string{"--isolate", "--mount", dir + ":" + dir + ":rw"}
+				}
 				go func() {
 					argv := []string{"python3", "-c", writer, who, "100"}
 					if who == "host" {

@@ -147,9 +147,23 @@ func directory(t testing.TB) string {
 	return d
 }
 
+// writeProgram writes a file that is to be run. A child that is forked meanwhile would
+// keep it open for writing until it execs, and who runs it get ETXTBSY.
+func writeProgram(name string, text []byte) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(name, text, 0o755)
+}
+
 // compare runs argv natively and under hati, each time in a new directory that
 // is called the same, and fails on any difference.
 func compare(t *testing.T, prepare func(dir string), argv ...string) {
+	t.Helper()
+	compareWith(t, nil, prepare, argv...)
+}
+
+// compareWith is compare with flags of hati run.
+func compareWith(t *testing.T, flags []string, prepare func(dir string), argv ...string) {
 	t.Helper()
 	dir := filepath.Join(directory(t), "d")
 	one := func(run func() result) (result, map[string]string) {
@@ -164,7 +178,7 @@ func compare(t *testing.T, prepare func(dir string), argv ...string) {
 	}
 	n, nFiles := one(func() result { return native(t, dir, "", argv...) })
 	h, hFiles := one(func() result {
-		return under(t, dir, "", []string{"--log", "info", "--mount", dir + ":" + dir + ":rw"}, argv...)
+		return under(t, dir, "", append([]string{"--log", "info", "--mount", dir + ":" + dir + ":rw"}, flags...), argv...)
 	})
 	if n != h {
 		t.Errorf("%v differs\n=== natively: %v\n=== under hati: %v", argv, n, h)

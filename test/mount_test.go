@@ -6,20 +6,23 @@ import (
 	"testing"
 )
 
-// TestMountCalls compares mount(2) and umount2(2) of root with those in a mount
-// namespace of the host's, where there is one to be had.
+// TestMountCalls compares mount(2) and umount2(2) of root, and util-linux's
+// programs, with those in a mount namespace of the host's, where there is one to
+// be had.
 func TestMountCalls(t *testing.T) {
 	t.Parallel()
 	need(t, "python3", "unshare")
 	if os.Geteuid() != 0 || exec.Command("unshare", "-m", "true").Run() != nil {
 		t.Skip("no mount namespaces to compare with")
 	}
-	script := abs(t, "guest/mount/calls.py")
-	dir := directory(t)
-	n := native(t, "/", "", "unshare", "-m", "python3", script, dir)
-	h := under(t, "/", "", []string{"--user", "0:0", "--mount", abs(t, "guest/mount") + ":" + abs(t, "guest/mount"), "--tmpfs", dir}, "python3", script, dir)
-	if n != h {
-		t.Errorf("=== natively: %v\n=== under hati: %v", n, h)
+	for _, name := range []string{"calls.py", "move.py"} {
+		script := abs(t, "guest/mount/"+name)
+		dir := directory(t)
+		n := native(t, "/", "", "unshare", "-m", "python3", script, dir)
+		h := under(t, "/", "", []string{"--user", "0:0", "--mount", abs(t, "guest/mount") + ":" + abs(t, "guest/mount"), "--tmpfs", dir}, "python3", script, dir)
+		if n != h {
+			t.Errorf("%s\n=== natively: %v\n=== under hati: %v", name, n, h)
+		}
 	}
 }
 

@@ -12,6 +12,8 @@ var roles = map[string]func(argv []string) int{
 	"heir":      inherit,
 	"embedding": embed,
 	"plain":     plain,
+	"plainNet":  plainNet,
+	"echo":      serveEcho,
 }
 
 func init() {

@@ -27,7 +27,7 @@ func TestScripts(t *testing.T) {
 			}
 			// A script of its own, outside the directory that is compared.
 			copied := filepath.Join(directory(t), filepath.Base(path))
-			if err := os.WriteFile(copied, text, 0o755); err != nil {
+			if err := writeProgram(copied, text); err != nil {
 				t.Fatal(err)
 			}
 			compare(t, nil, copied)

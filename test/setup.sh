@@ -3,6 +3,7 @@
 # apt it only says what is missing; the tests that need it are skipped then,
 # except with CI=true.
 set -eu
+PATH=$PATH:/usr/sbin
 
 need() { # command package
 	command -v "$1" >/dev/null 2>&1 || missing="$missing $2"
@@ -21,10 +22,20 @@ need git git
 need sqlite3 sqlite3
 need redis-server redis-server
 need redis-cli redis-tools
+need redis-benchmark redis-tools
+need nginx nginx-light
+need curl curl
+need wget wget
+need openssl openssl
+need memcached memcached
+need node nodejs
+need rsync rsync
 need gzip gzip
 need xz xz-utils
 need tar tar
 need ps procps
+need ip iproute2
+need netstat net-tools
 need fusermount3 fuse3
 need pkg-config pkg-config
 pkg-config --exists fuse3 >/dev/null 2>&1 || missing="$missing libfuse3-dev"
@@ -35,6 +46,25 @@ need squashfuse squashfuse
 need mksquashfs squashfs-tools
 need fuse2fs fuse2fs
 need rclone rclone
+need gocryptfs gocryptfs
+need encfs encfs
+need ntfs-3g ntfs-3g
+need unionfs unionfs-fuse
+need mergerfs mergerfs
+need fuse-zip fuse-zip
+if [ -n "${HATI_HAMMER-}" ]; then
+	need socat socat
+	need nc.openbsd netcat-openbsd
+	need nc.traditional netcat-traditional
+	need iperf3 iperf3
+	need gunicorn gunicorn
+	need wrk wrk
+	need sshd openssh-server
+	need ssh openssh-client
+	need sftp openssh-client
+	need psql postgresql-client
+	[ -d /usr/lib/postgresql ] || missing="$missing postgresql"
+fi
 # Python's own tests, for Debian's python3.
 python3 -c 'import test.test_os' >/dev/null 2>&1 || missing="$missing libpython3-testsuite"
 [ -n "$missing" ] || exit 0

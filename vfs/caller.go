@@ -46,6 +46,18 @@ func CallerOf(ctx context.Context) (Caller, bool) {
 	return s.Caller(), true
 }
 
+// HostPIDSource is a CallerSource that knows by what number the host has the
+// caller's process.
+type HostPIDSource interface{ HostPID() int32 }
+
+// HostPID returns the host's number of the caller's process; 0 when there is none.
+func HostPID(ctx context.Context) int32 {
+	if s, ok := ctx.Value(CallerKey{}).(HostPIDSource); ok {
+		return s.HostPID()
+	}
+	return 0
+}
+
 // FinalSource is a context that may end twice: by a signal first, for good
 // later.
 type FinalSource interface{ Final() <-chan struct{} }

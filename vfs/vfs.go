@@ -231,11 +231,27 @@ type Mapper interface {
 
 // Mapping is a host memory object. The descriptor belongs to the server; it is
 // valid until Release, and given only to processes of this box. Offset is where
-// the file begins in it.
+// the file begins in it. Stores is not nil for a shared map that can be written
+// and whose server does not see by itself what is stored there.
 type Mapping struct {
 	FD      int
 	Offset  int64
 	Release func()
+	Stores  Stores
+}
+
+// Stores is what a server hears of a shared map that can be written. The File
+// stays open until Close. A range with n < 0 has no end. The waits of these
+// methods only the caller's end may end: munmap(2) and msync(2) know no EINTR.
+type Stores interface {
+	// WriteBack has what was stored in a range up to now reach the file, and
+	// waits for that (munmap, exit).
+	WriteBack(ctx context.Context, off, n int64) error
+	// Sync is WriteBack, and then what fdatasync does (msync).
+	Sync(ctx context.Context, off, n int64) error
+	// Close: the map is gone. What has not been written back will be; nobody waits
+	// for that.
+	Close()
 }
 
 // Locker is a File or a Node whose locks are kept by its server, for files
@@ -277,7 +293,7 @@ type Accesser interface {
 }
 
 // Messenger is a File, a stream, each of whose reads and writes moves one message.
-// A splice moves one as a whole.
+// A splice moves one as a whole, and a write that fails with EPIPE raises no SIGPIPE.
 type Messenger interface {
 	Message() bool
 }

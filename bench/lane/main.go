@@ -10,6 +10,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,9 +28,12 @@ var (
 	duration = flag.Duration("time", 200*time.Millisecond, "how long each figure is measured")
 	rounds   = flag.Int("rounds", 1, "how often; the best is kept, for machines that have other work")
 	svgPath  = flag.String("svg", "", "where to draw the picture")
-	part     = flag.String("part", "", "\"sizes\" or \"clients\": one half only")
+	part     = flag.String("part", "", "\"sizes\", \"asleep\" or \"clients\": that part only")
 	only     = flag.String("only", "", "one way only")
 )
+
+// errMost: the way is not for so many clients.
+var errMost = errors.New("not measured")
 
 // figure is one measurement.
 type figure struct {
@@ -54,54 +58,64 @@ func main() {
 	}
 }
 
-var sizes = []int{64, 1 << 10, 4 << 10, 64 << 10, 1 << 20, 16 << 20}
+var (
+	sizes   = []int{64, 1 << 10, 4 << 10, 64 << 10, 1 << 20, 16 << 20}
+	clients = []int{1, 10, 100, 1000}
+)
+
+// A panel is a table, and a part of the picture: time over size or over clients.
+type panel struct {
+	part, title string
+	cores       int
+	pause       time.Duration // between requests; the receiver sleeps meanwhile
+	clients     bool          // over clients, not sizes
+	size        int           // then
+	list        []figure
+}
+
+var panels = []panel{
+	{part: "sizes", title: "Two processors, receivers awake", cores: 2},
+	{part: "sizes", title: "One processor, receivers awake", cores: 1},
+	{part: "asleep", title: "Two processors, receivers asleep", cores: 2, pause: time.Millisecond},
+	{part: "asleep", title: "One processor, receivers asleep", cores: 1, pause: time.Millisecond},
+	{part: "clients", title: "Two processors, 64 B, clients at a time", cores: 2, clients: true, size: 64},
+	{part: "clients", title: "Two processors, 64 KiB, clients at a time", cores: 2, clients: true, size: 64 << 10},
+	{part: "clients", title: "One processor, 64 B, clients at a time", cores: 1, clients: true, size: 64},
+}
 
 func run() error {
 	fmt.Printf("%d processors, %s, load %s\n", runtime.NumCPU(), runtime.Version(), load())
-	var two []figure
-	for _, cores := range []int{2, 1} {
-		if cores > runtime.NumCPU() || *part == "clients" {
+	for i := range panels {
+		p := &panels[i]
+		if *part != "" && *part != p.part || p.cores > runtime.NumCPU() {
 			continue
 		}
-		var list []figure
 		for _, w := range chosen() {
+			if p.clients {
+				for _, c := range clients {
+					f := measure(w, p.size, c, p.cores, 0)
+					f.median = f.wall
+					p.list = append(p.list, f)
+				}
+				continue
+			}
 			for _, n := range sizes {
-				list = append(list, measure(w, n, 1, cores, 0))
+				p.list = append(p.list, measure(w, n, 1, p.cores, p.pause))
 			}
 		}
-		fmt.Printf("\n## %d processor(s), one client: median µs per request (processor µs of both sides)\n\n", cores)
-		table(list, sizes, func(f figure) int { return f.size }, sizeName)
-		if cores == 2 {
-			two = list
+		if p.clients {
+			fmt.Printf("\n### %s: µs per request (processor µs)\n\n", p.title)
+			table(p.list, clients, func(f figure) int { return f.clients }, func(n int) string { return fmt.Sprint(n) })
+			continue
 		}
+		fmt.Printf("\n### %s, one client: median µs per request (processor µs of both sides)\n\n", p.title)
+		table(p.list, sizes, func(f figure) int { return f.size }, sizeName)
 	}
-	if *svgPath != "" && two != nil {
-		if err := os.WriteFile(*svgPath, draw(two), 0o644); err != nil {
-			return err
-		}
-	}
-	if *part == "sizes" {
+	fmt.Printf("\nload at the end %s\n", load())
+	if *svgPath == "" {
 		return nil
 	}
-	clients := []int{1, 10, 100, 1000}
-	var many, asleep []figure
-	for _, w := range chosen() {
-		for _, c := range clients {
-			many = append(many, measure(w, 64, c, 2, 0))
-		}
-		for _, n := range []int{64, 4 << 10} {
-			asleep = append(asleep, measure(w, n, 1, 2, time.Millisecond))
-		}
-	}
-	fmt.Printf("\n## Two processors, 64 bytes, clients at a time: µs per request (processor µs)\n\n")
-	for i := range many {
-		many[i].median = many[i].wall
-	}
-	table(many, clients, func(f figure) int { return f.clients }, func(n int) string { return fmt.Sprint(n) })
-	fmt.Printf("\n## Two processors, one request per millisecond, the server asleep: median µs (processor µs)\n\n")
-	table(asleep, []int{64, 4 << 10}, func(f figure) int { return f.size }, sizeName)
-	fmt.Printf("\nload at the end %s\n", load())
-	return nil
+	return os.WriteFile(*svgPath, draw(panels), 0o644)
 }
 
 func chosen() (list []way) {
@@ -130,6 +144,9 @@ func sizeName(n int) string {
 
 // measure returns the best of all rounds.
 func measure(w way, size, clients, cores int, pause time.Duration) figure {
+	if w.most > 0 && clients > w.most {
+		return figure{way: w.name, size: size, clients: clients, err: errMost}
+	}
 	f := measureOnce(w, size, clients, cores, pause)
 	for range *rounds - 1 {
 		g := measureOnce(w, size, clients, cores, pause)
@@ -171,7 +188,7 @@ func measureOnce(w way, size, clients, cores int, pause time.Duration) (f figure
 		calls[i] = call
 	}
 	for _, call := range calls[:min(clients, 10)] {
-		for range 20 {
+		for i, until := 0, time.Now().Add(50*time.Millisecond); i < 20 && (i < 2 || time.Now().Before(until)); i++ {
 			if f.err = call(); f.err != nil {
 				return f
 			}
@@ -308,7 +325,9 @@ func table(list []figure, columns []int, of func(figure) int, name func(int) str
 					have = true
 					if cell = fmt.Sprintf(" %s (%s) |", micro(f.median), micro(f.cpu)); f.err != nil {
 						cell = " - |"
-						fmt.Fprintf(os.Stderr, "%s, %s: %v\n", w.name, name(c), f.err)
+						if f.err != errMost {
+							fmt.Fprintf(os.Stderr, "%s, %s: %v\n", w.name, name(c), f.err)
+						}
 					}
 				}
 			}

@@ -31,6 +31,7 @@ func serve(role, path string) {
 		"lane":        func(p string) error { return serveLanes(p, false) },
 		"lane-shared": func(p string) error { return serveLanes(p, true) },
 		"socket":      serveSockets,
+		"spin":        serveSpin,
 		"fifo":        serveFIFOs,
 		"netrpc":      serveRPC,
 		"grpc":        serveGRPC,
@@ -127,6 +128,11 @@ func answerStream(r io.Reader, w io.Writer) {
 }
 
 func serveSockets(path string) error {
+	return acceptConns(path, func(c net.Conn) { answerStream(c, c) })
+}
+
+// acceptConns serves each client of a unix socket on a goroutine of its own.
+func acceptConns(path string, serve func(net.Conn)) error {
 	ln, err := net.Listen("unix", path)
 	if err != nil {
 		return err
@@ -137,7 +143,7 @@ func serveSockets(path string) error {
 			if err != nil {
 				return
 			}
-			go answerStream(c, c)
+			go serve(c)
 		}
 	}()
 	return nil

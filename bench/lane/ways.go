@@ -15,20 +15,22 @@ import (
 type way struct {
 	name, title string
 	role        string // of the server
+	most        int    // clients; 0 for any number
 	connect     func(path string, n int) (call func() error, done func(), err error)
 }
 
 var ways = []way{
-	{"ring", "lane: copied through the ring", "lane", viaRing},
-	{"inplace", "lane: read where it lies", "lane-shared", viaRing},
-	{"memory", "lane: by reference to shared memory", "lane", viaMemory},
-	{"pages", "lane: pages handed over", "lane", viaPages},
-	{"socket", "unix stream socket", "socket", viaSocket},
-	{"pipe", "two FIFOs", "fifo", viaFIFO},
-	{"netrpc", "net/rpc over a unix socket", "netrpc", viaRPC},
-	{"grpc", "gRPC over a unix socket", "grpc", viaGRPC},
-	{"capnp", "Cap'n Proto RPC over a unix socket", "capnp", viaCapnp},
-	{"fuse", "FUSE, write(2) to a mounted file", "fuse", viaFUSE},
+	{"ring", "lane: copied through the ring", "lane", 0, viaRing},
+	{"inplace", "lane: read where it lies", "lane-shared", 0, viaRing},
+	{"memory", "lane: by reference to shared memory", "lane", 0, viaMemory},
+	{"pages", "lane: pages handed over", "lane", 0, viaPages},
+	{"socket", "unix stream socket", "socket", 0, viaSocket},
+	{"spin", "unix stream socket, receivers spin first", "spin", 100, viaSpin}, // a thread each
+	{"pipe", "two FIFOs", "fifo", 0, viaFIFO},
+	{"netrpc", "net/rpc over a unix socket", "netrpc", 0, viaRPC},
+	{"grpc", "gRPC over a unix socket", "grpc", 0, viaGRPC},
+	{"capnp", "Cap'n Proto RPC over a unix socket", "capnp", 0, viaCapnp},
+	{"fuse", "FUSE, write(2) to a mounted file", "fuse", 0, viaFUSE},
 }
 
 // Operations of the lane servers.

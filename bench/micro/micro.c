@@ -1,10 +1,13 @@
 // Single operations, measured from inside: micro ROW DIR MS runs one row for
 // about MS milliseconds, with files in DIR, and prints nanoseconds per operation.
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -107,6 +111,37 @@ static void pipe_processes(long n) {
 		}
 	}
 	pingpong(n);
+}
+
+// tcp is pingpong over a connection of two processes.
+static void tcp(long n) {
+	static int fd;
+	char c = 0;
+	if (!fd) {
+		struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		socklen_t size = sizeof at;
+		int one = 1, l = check(socket(AF_INET, SOCK_STREAM, 0), "socket");
+		check(bind(l, (void *)&at, size), "bind");
+		check(listen(l, 1), "listen");
+		check(getsockname(l, (void *)&at, &size), "getsockname");
+		int child = check(fork(), "fork");
+		if (child == 0) {
+			fd = check(socket(AF_INET, SOCK_STREAM, 0), "socket");
+			check(connect(fd, (void *)&at, size), "connect");
+		} else {
+			fd = check(accept(l, NULL, NULL), "accept");
+		}
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+		if (child == 0) {
+			while (recv(fd, &c, 1, 0) == 1)
+				check(send(fd, &c, 1, 0), "send");
+			_exit(0);
+		}
+	}
+	while (n--) {
+		check(send(fd, &c, 1, 0), "send");
+		check(recv(fd, &c, 1, 0), "recv");
+	}
 }
 
 static void fork_wait(long n) {
@@ -269,7 +304,7 @@ static const struct {
 	void (*run)(long n);
 } rows[] = {
 	{"getppid", getppid_row}, {"zero", zero}, {"open", openclose}, {"stat", stat_row},
-	{"missing", stat_missing}, {"pipe-threads", pipe_threads}, {"pipe-processes", pipe_processes},
+	{"missing", stat_missing}, {"pipe-threads", pipe_threads}, {"pipe-processes", pipe_processes}, {"tcp", tcp},
 	{"fork", fork_wait}, {"exec", fork_exec}, {"futex", futex_row}, {"thread", thread_row},
 	{"mmap", mmap_row}, {"fault", fault}, {"signal", signal_row}, {"segv", segv},
 	{"nanosleep", sleep_row}, {"create", create}, {"pwrite", write4k}, {"pread", read64k},

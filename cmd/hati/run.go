@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path"
@@ -30,6 +31,10 @@ type runCmd struct {
 	Log         string        `placeholder:"LEVEL" default:"error" enum:"debug,info,warn,error" help:"What hati reports on stderr: debug, info, warn, error."`
 	Trace       string        `placeholder:"FILE" help:"Write a line for each system call; - is stderr."`
 	Isolate     bool          `help:"Serve the host's files from processes of their own, and take from this one the right to open any."`
+	Net         string        `placeholder:"NETWORK" default:"loopback" help:"What programs connect to: a network of the box's own that has 127.0.0.1 and ::1 (loopback), none, the host's (host), or one that is served: lane:SOCKET (hati serve net) or name:NAME."`
+	Allow       []string      `placeholder:"RANGE" sep:"none" help:"With --net host: only there may programs connect, send and listen. An address, network, name or *, and perhaps ports (10.0.0.0/8:443, [::1]:8000-8080); names are looked up once, at the start."`
+	Deny        []string      `placeholder:"RANGE" sep:"none" help:"With --net host: not there, even if it is allowed."`
+	Publish     []string      `placeholder:"[ADDR:]PORT:PORT" sep:"none" help:"With --net loopback: have a port of the host (of 127.0.0.1, or ADDR) lead to one of the box."`
 	Names       string        `placeholder:"PATH" help:"Show the services of the registry at this socket (hati names) in /srv."`
 	ShowSecrets bool          `help:"Do not hide ~/.ssh and the like."`
 	Args        []string      `arg:"" optional:"" name:"program" passthrough:"partial" placeholder:"PROGRAM" help:"The program and its arguments."`
@@ -182,11 +187,15 @@ func (r *runCmd) config() (*hati.Config, error) {
 	if r.Cwd != "" && !path.IsAbs(r.Cwd) {
 		return nil, fmt.Errorf("cwd %q: must be an absolute path of the box", r.Cwd)
 	}
+	var err error
+	if c.Network, err = r.network(); err != nil {
+		return nil, err
+	}
 	if r.Isolate {
 		c.Isolation = hati.IsolateServers
 	}
 	if r.Names != "" {
-		registry, err := names.Dial(context.Background(), r.Names)
+		registry, err := names.Redial(context.Background(), r.Names)
 		if err != nil {
 			return nil, err
 		}
@@ -199,6 +208,13 @@ func (r *runCmd) config() (*hati.Config, error) {
 		}
 		c.User = u
 	}
+	for _, s := range r.Publish {
+		p, err := hati.ParsePublish(s)
+		if err != nil {
+			return nil, err
+		}
+		c.Publish = append(c.Publish, p)
+	}
 	if r.Timeout < 0 {
 		return nil, fmt.Errorf("timeout %v: must not be negative", r.Timeout)
 	}
@@ -208,6 +224,33 @@ func (r *runCmd) config() (*hati.Config, error) {
 	}
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	return c, nil
+}
+
+func (r *runCmd) network() (hati.Network, error) {
+	if len(r.Allow)+len(r.Deny) == 0 {
+		return hati.ParseNetwork(r.Net)
+	}
+	if r.Net != "host" {
+		return hati.Network{}, errors.New("--allow and --deny are rules for --net host")
+	}
+	var rules hati.NetworkRules
+	for _, list := range []struct {
+		texts  []string
+		ranges *[]hati.AddrRange
+	}{{r.Allow, &rules.Allow}, {r.Deny, &rules.Deny}} {
+		for _, s := range list.texts {
+			ranges, err := hati.ParseAddrRanges(context.Background(), s)
+			var lookup *net.DNSError
+			if r.Isolate && errors.As(err, &lookup) {
+				err = fmt.Errorf("%w (with --isolate no names can be looked up: give addresses)", err)
+			}
+			if err != nil {
+				return hati.Network{}, err
+			}
+			*list.ranges = append(*list.ranges, ranges...)
+		}
+	}
+	return hati.HostNetworkRules(rules), nil
 }
 
 func parseUser(s string) (*hati.User, error) {

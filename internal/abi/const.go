@@ -157,6 +157,8 @@ const (
 	FIOCLEX         = 0x5451
 	FIONCLEX        = 0x5450
 	FIOASYNC        = 0x5452
+	FIOSETOWN       = 0x8901
+	FIOGETOWN       = 0x8903
 	FIOQSIZE        = 0x5460
 	KCMP_FILE       = 0
 	KCMP_VM         = 1

@@ -129,6 +129,8 @@ var constants = []struct {
 	{"FIOCLEX", int64(abi.FIOCLEX), false},
 	{"FIONCLEX", int64(abi.FIONCLEX), false},
 	{"FIOASYNC", int64(abi.FIOASYNC), false},
+	{"FIOSETOWN", int64(abi.FIOSETOWN), false},
+	{"FIOGETOWN", int64(abi.FIOGETOWN), false},
 	{"FIOQSIZE", int64(abi.FIOQSIZE), false},
 	{"KCMP_FILE", int64(abi.KCMP_FILE), true},
 	{"KCMP_VM", int64(abi.KCMP_VM), true},

@@ -1,10 +1,11 @@
 // Package confine takes rights away from the calling process, for good: which
-// files it may open (Landlock) and which host calls it may make (seccomp). What
-// it has open already stays usable.
+// files it may open (Landlock) and which host calls it may make (seccomp): those of
+// a file server or a network's, or all but new sockets. What it has open already
+// stays usable.
 //
 // It imports the standard library and golang.org/x/sys. It has no locks and no
-// state; both calls concern all threads of the process and everything that it
-// starts afterwards.
+// state; all but FilesOfThread concern all threads of the process and everything
+// that it starts afterwards.
 package confine
 
 import (
@@ -17,7 +18,7 @@ import (
 
 // ErrUnsupported: the host's kernel, or the way in which this program was built,
 // does not allow it.
-var ErrUnsupported = errors.New("confine: not supported")
+var ErrUnsupported = errors.New("not supported")
 
 // NoNewPrivileges makes all threads, and what they start, unable to gain rights by
 // exec (no_new_privs).

@@ -57,6 +57,30 @@ func TestConfinement(t *testing.T) {
 	}
 }
 
+// TestSockets: what is left of sockets.
+func TestSockets(t *testing.T) {
+	if confine.LandlockVersion() < 5 {
+		t.Skip("the host has no Landlock, or an old one")
+	}
+	probe := filepath.Join(t.TempDir(), "probe")
+	build := exec.Command("go", "build", "-o", probe, "./probe")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for how, want := range map[string]string{
+		"network": "unix=EPERM inet=ok inet6=E* packet=EPERM pair=ok fastopen=E* send=EPIPE bind=ok listen=ok connect=E* passwd=EACCES kill=EPERM",
+		"sockets": "unix=EPERM inet=EPERM inet6=EPERM packet=EPERM pair=ok fastopen=EPERM send=EPIPE bind=EPERM listen=EPERM connect=EPERM passwd=ok kill=ok",
+		"sockets of files": "unix=ok inet=EPERM inet6=EPERM packet=EPERM pair=ok fastopen=EPERM send=EPIPE bind=EPERM listen=EPERM " +
+			"connect=ECONNREFUSED passwd=ok kill=ok",
+	} {
+		out, err := exec.Command(probe, how, "").CombinedOutput()
+		if line := strings.TrimSuffix(string(out), "\n"); err != nil || !matches(strings.Replace(line, "inet6=ok", "inet6=Eok", 1), want) {
+			t.Errorf("%s: %v\n got %s\nwant %s", how, err, line, want)
+		}
+	}
+}
+
 // matches compares, where E* is any error.
 func matches(line, want string) bool {
 	a, b := strings.Fields(line), strings.Fields(want)

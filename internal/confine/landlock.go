@@ -2,6 +2,7 @@ package confine
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,11 +25,12 @@ const (
 )
 
 // Rule allows an access to Path and all below it, or, with an empty Path, to the
-// file behind FD. A Path that does not exist allows nothing.
+// file behind FD. A Path that does not exist allows nothing. TCP, alone, allows that.
 type Rule struct {
 	Path   string
 	FD     int
 	Access Access
+	TCP    bool
 }
 
 // LandlockVersion returns the kernel's Landlock version, 0 for none.
@@ -41,7 +43,7 @@ func LandlockVersion() int {
 }
 
 // Files leaves the process no other files to open, make, rename or remove than
-// the rules allow, and no TCP. Memory files, pipes, sockets and the like are not
+// the rules allow, and no TCP unless one allows it. Memory files, pipes, sockets and the like are not
 // files in this sense. ErrUnsupported without Landlock.
 //
 // Each thread gets a domain of its own, and a thread cannot look into a process
@@ -97,7 +99,8 @@ func ruleset(rules []Rule) (int, error) {
 		handled &^= unix.LANDLOCK_ACCESS_FS_REFER
 	}
 	attr.Handled_access_fs = uint64(handled)
-	if v >= 4 {
+	tcp := func(r Rule) bool { return r.TCP }
+	if v >= 4 && !slices.ContainsFunc(rules, tcp) {
 		attr.Handled_access_net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
 	}
 	set, e := landlockCreate(&attr, 0)
@@ -105,6 +108,9 @@ func ruleset(rules []Rule) (int, error) {
 		return -1, fmt.Errorf("confine: landlock: %w", e)
 	}
 	for _, r := range rules {
+		if r.TCP {
+			continue
+		}
 		if err := r.add(set, handled); err != nil {
 			unix.Close(set)
 			return -1, fmt.Errorf("confine: landlock: %s: %w", r.Path, err)

@@ -8,3 +8,9 @@ import "fmt"
 func Calls() error {
 	return fmt.Errorf("%w: no list of host calls for this processor", ErrUnsupported)
 }
+
+// NetworkCalls needs a list, too.
+func NetworkCalls() error { return Calls() }
+
+// NoSockets likewise.
+func NoSockets(bool) error { return Calls() }

@@ -234,11 +234,46 @@ func (f dataFile) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping, 
 	if !ok {
 		return vfs.Mapping{}, syscall.ENODEV
 	}
-	return perform(ctx, f.g, f.file, "map", "", func(ctx context.Context) (vfs.Mapping, error) {
+	got, err := perform(ctx, f.g, f.file, "map", "", func(ctx context.Context) (vfs.Mapping, error) {
 		return m.Map(ctx, prot, shared)
 	}, func(m vfs.Mapping) {
 		if m.Release != nil {
 			m.Release()
 		}
+		if m.Stores != nil {
+			m.Stores.Close()
+		}
+	})
+	if got.Stores != nil {
+		got.Stores = stores{f.file, got.Stores}
+	}
+	return got, err
+}
+
+// stores are those of a guarded server.
+type stores struct {
+	f *file
+	s vfs.Stores
+}
+
+// WriteBack has the server take what was stored.
+func (s stores) WriteBack(ctx context.Context, off, n int64) error {
+	return command(ctx, s.f.g, s.f, "write back", "", func(ctx context.Context) error {
+		return s.s.WriteBack(ctx, off, n)
+	})
+}
+
+// Sync also has it keep that.
+func (s stores) Sync(ctx context.Context, off, n int64) error {
+	return command(ctx, s.f.g, s.f, "msync", "", func(ctx context.Context) error {
+		return s.s.Sync(ctx, off, n)
+	})
+}
+
+// Close ends the map. It waits for nothing.
+func (s stores) Close() {
+	_ = s.f.g.withoutContext("unmap", 0, func() error {
+		s.s.Close()
+		return nil
 	})
 }

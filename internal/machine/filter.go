@@ -33,9 +33,20 @@ var allowList = []allowed{
 	{unix.SYS_PKEY_ALLOC, "own protection keys"},
 	{unix.SYS_PKEY_FREE, "own protection keys"},
 	{unix.SYS_PKEY_MPROTECT, "own memory"},
-	{unix.SYS_RECVMSG, "descriptors the server sends; there is no other socket"},
+	{unix.SYS_RECVMSG, "descriptors the server sends, or messages of a granted socket"},
 	{unix.SYS_CLOSE, "own descriptors"},
-	{unix.SYS_DUP2, "own descriptors, after a fork"},
+	{unix.SYS_CLOSE_RANGE, "own descriptors"},
+	{unix.SYS_DUP2, "own descriptors, after a fork or when one is granted"},
+	{unix.SYS_READ, "a granted descriptor; from the channel, descriptors that are lost to the guest"},
+	{unix.SYS_WRITE, "a granted descriptor; what is written into the channel nobody reads"},
+	{unix.SYS_READV, "as read"},
+	{unix.SYS_WRITEV, "as write"},
+	{unix.SYS_PREAD64, "a granted descriptor"},
+	{unix.SYS_PWRITE64, "a granted descriptor"},
+	{unix.SYS_PREADV, "a granted descriptor"},
+	{unix.SYS_PWRITEV, "a granted descriptor"},
+	{unix.SYS_LSEEK, "a granted descriptor"},
+	{unix.SYS_RECVFROM, "a granted socket"},
 	{unix.SYS_RT_SIGPROCMASK, "own mask; SIGKILL is never masked"},
 	{unix.SYS_SIGALTSTACK, "own signal stack"},
 	{unix.SYS_EXIT, "own thread"},
@@ -64,6 +75,22 @@ var localCalls = []uint32{
 	unix.SYS_MREMAP, unix.SYS_MSYNC,
 }
 
+// grantCalls are those that the stub makes for the guest on descriptors that it
+// was granted.
+var grantCalls = []uint32{
+	unix.SYS_READ, unix.SYS_WRITE, unix.SYS_READV, unix.SYS_WRITEV, unix.SYS_PREAD64, unix.SYS_PWRITE64,
+	unix.SYS_PREADV, unix.SYS_PWRITEV, unix.SYS_LSEEK, unix.SYS_CLOSE,
+	unix.SYS_SENDTO, unix.SYS_RECVFROM,
+}
+
+// bitmap is a slot's set of calls.
+func bitmap(calls []uint32) (b [8]uint64) {
+	for _, nr := range calls {
+		b[nr/64] |= 1 << (nr % 64)
+	}
+	return b
+}
+
 // cloneFlags are those that the filter lets through, as their complement: no
 // namespaces, no tracing, no shared parent signals other than the stub's own.
 const cloneFlags = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD |
@@ -81,6 +108,7 @@ func (s *stub) filter() []unix.SockFilter {
 		offNR, offArch    = 0, 4
 		offIPLow, offIPHi = 8, 12
 		offArg0, offArg1  = 16, 24
+		offArg4           = 48
 		allow, trap       = 0x7fff0000, 0x00030000
 	)
 	ld := func(off uint32) unix.SockFilter {
@@ -107,6 +135,12 @@ func (s *stub) filter() []unix.SockFilter {
 	unless(unix.PR_SET_PDEATHSIG)
 	p = append(p, ld(offArg1))
 	unless(uint32(unix.SIGKILL))
+	p = append(p, ret(allow))
+	// sendto: on a granted socket, to where that is connected and nowhere else.
+	p = append(p, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 7, K: unix.SYS_SENDTO}, ld(offArg4))
+	unless(0)
+	p = append(p, ld(offArg4+4))
+	unless(0)
 	p = append(p, ret(allow))
 	// clone: from its one place, with known flags, and never a child of the guest.
 	unless(unix.SYS_CLONE)

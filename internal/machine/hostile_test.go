@@ -2,7 +2,11 @@ package machine
 
 import (
 	"bytes"
+	"io"
+	"os/exec"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +50,8 @@ func TestFilterFromTheStub(t *testing.T) {
 	}
 	for _, at := range sites {
 		for nr := range uint64(600) {
-			if slices.ContainsFunc(allowList, func(a allowed) bool { return uint64(a.nr) == nr }) || probes(nr) {
+			if slices.ContainsFunc(allowList, func(a allowed) bool { return uint64(a.nr) == nr }) || probes(nr) ||
+				nr == unix.SYS_SENDTO { // see TestFilterLooksAtArguments
 				continue
 			}
 			for _, n := range []uint64{nr, nr | 0x40000000} { // x32 too
@@ -73,10 +78,17 @@ func TestFilterFromTheGuest(t *testing.T) {
 }
 
 // clone passes from one place, for children of the server without a namespace;
-// prctl passes for the parent's death signal.
+// prctl passes for the parent's death signal, sendto without an address.
 func TestFilterLooksAtArguments(t *testing.T) {
 	m, th := start(t, 0x0f, 0x05)
 	for _, at := range m.stub.sites() {
+		for _, to := range []uint64{1, codeAt, 1 << 32, 1 << 63} {
+			for _, size := range []uint64{0, 16} {
+				if tr := jump(t, th, at, unix.SYS_SENDTO, 1, codeAt, 1, unix.MSG_FASTOPEN, to, size); tr.Kind != TrapSyscall {
+					t.Fatalf("sendto %#x from %#x: %v", to, at, tr.Kind)
+				}
+			}
+		}
 		for _, flags := range []uint64{
 			0, unix.CLONE_NEWUSER | unix.CLONE_PARENT, unix.CLONE_NEWNS | unix.CLONE_PARENT, unix.CLONE_NEWPID | unix.CLONE_PARENT,
 			unix.CLONE_PTRACE | unix.CLONE_PARENT, unix.CLONE_UNTRACED | unix.CLONE_PARENT, unix.CLONE_VM, unix.CLONE_VFORK | unix.CLONE_VM,
@@ -170,5 +182,95 @@ func TestStubIsWhole(t *testing.T) {
 	}
 	if c := s.clone - textBase; s.text[c-2] != 0x0f || s.text[c-1] != 0x05 {
 		t.Fatal("clone's label is not behind its system call")
+	}
+}
+
+// A process that a guest makes behind the server's back ends with the machine.
+func TestStraysEndWithTheMachine(t *testing.T) {
+	m, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	children := func() int {
+		pids, err := childrenOf(m.parent)
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(pids)
+	}
+	th, err := m.NewThread()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := th.Do1(unix.SYS_MMAP, codeAt, 0x10000, 7, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED, ^uint64(0), 0); err != nil {
+		t.Fatal(err)
+	}
+	before := children()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		jump(t, th, m.stub.clone-2, unix.SYS_CLONE, forkFlags, 0, 0, 0, 0)
+	}()
+	for children() == before {
+		runtime.Gosched()
+	}
+	th.space.Kill()
+	<-done
+	th.space.Free()
+	if err := m.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := children(); n != 0 {
+		t.Errorf("%d processes are left", n)
+	}
+}
+
+// The machine's end is none of other children of this program, whatever thread started
+// them.
+func TestOtherChildrenOutliveTheMachine(t *testing.T) {
+	const n = 40
+	var others [n]*exec.Cmd
+	var in [n]io.Closer
+	var ready, end, over sync.WaitGroup
+	end.Add(1)
+	for i := range others {
+		ready.Add(1)
+		over.Go(func() {
+			// As many threads as children.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			c := exec.Command("cat")
+			others[i] = c
+			var err error
+			if in[i], err = c.StdinPipe(); err == nil {
+				err = c.Start()
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			ready.Done()
+			end.Wait()
+		})
+	}
+	ready.Wait()
+	end.Done()
+	over.Wait()
+	for range 3 {
+		m, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for i, c := range others {
+		if in[i] == nil || c.Process == nil {
+			continue
+		}
+		in[i].Close()
+		if err := c.Wait(); err != nil {
+			t.Errorf("child %d: %v", i, err)
+		}
 	}
 }

@@ -29,6 +29,7 @@ type Machine struct {
 	zygote *Thread
 	spawn  sync.Mutex // one user of the zygote at a time
 	stop   chan struct{}
+	parent int // the host thread whose children all guest processes are
 
 	fpSize int
 	vdso   uint64
@@ -55,11 +56,8 @@ func New(o Options) (*Machine, error) {
 		return nil, err
 	}
 	m := &Machine{stub: st, reaper: r, stop: make(chan struct{})}
-	for _, nr := range localCalls {
-		if o.AllCalls {
-			break
-		}
-		m.local[nr/64] |= 1 << (nr % 64)
+	if !o.AllCalls {
+		m.local = bitmap(localCalls)
 	}
 	s, err := m.newSpace()
 	if err != nil {
@@ -102,21 +100,55 @@ func addressSpace() error {
 // machine: the children die with the thread that is their parent.
 func (m *Machine) start(s *Space) (int, error) {
 	type result struct {
-		pid int
-		err error
+		pid, tid int
+		err      error
 	}
 	c := make(chan result)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
+	own := func() {
 		pid, err := m.exec(s)
-		c <- result{pid, err}
+		c <- result{pid, unix.Gettid(), err}
 		if err == nil {
 			<-m.stop
 		}
-	}()
+	}
+	go withoutChildren(make(chan struct{}), own)
 	r := <-c
+	m.parent = r.tid
 	return r.pid, r.err
+}
+
+// withoutChildren closes found and calls f on a thread that has no child processes and
+// gets none but f's: the runtime's threads may have started others for the embedding
+// program, and what a thread leaves at its end goes to the program's first one.
+func withoutChildren(found chan struct{}, f func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	tid := unix.Gettid()
+	if pids, err := childrenOf(tid); tid != unix.Getpid() && (err != nil || len(pids) == 0) {
+		close(found)
+		f()
+		return
+	}
+	// This thread stays locked till then, so the next try is on another one.
+	go withoutChildren(found, f)
+	<-found
+}
+
+// childrenOf returns the processes whose parent is the thread tid of this process.
+func childrenOf(tid int) ([]int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/children", tid))
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, f := range strings.Fields(string(b)) {
+		pid, err := strconv.Atoi(f)
+		if err != nil {
+			return nil, err
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
 }
 
 func (m *Machine) exec(s *Space) (int, error) {
@@ -128,8 +160,9 @@ func (m *Machine) exec(s *Space) (int, error) {
 	if _, err := unix.Write(fd, m.stub.elf()); err != nil {
 		return 0, fmt.Errorf("machine: writing the first program: %w", err)
 	}
-	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(fd), []string{"hati-guest"}, &syscall.ProcAttr{
-		Files: []uintptr{uintptr(s.remoteFD), uintptr(s.memFD)},
+	// As one of the child's files: any other number ForkExec may use for itself.
+	pid, err := syscall.ForkExec("/proc/self/fd/2", []string{"hati-guest"}, &syscall.ProcAttr{
+		Files: []uintptr{uintptr(s.remoteFD), uintptr(s.memFD), uintptr(fd)},
 		Sys:   &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
@@ -143,6 +176,7 @@ func (m *Machine) boot(t *Thread) error {
 	if t.slot.await(0) != stateTrap {
 		return fmt.Errorf("machine: the first process ended at once: %w", ErrDead)
 	}
+	raiseFileLimit(t.space.pid)
 	maps, err := readMaps(t.space.pid)
 	if err != nil {
 		return err
@@ -155,6 +189,7 @@ func (m *Machine) boot(t *Thread) error {
 
 	calls := []Call{
 		{NR: unix.SYS_CLOSE, Args: [6]uint64{1}},
+		{NR: unix.SYS_CLOSE, Args: [6]uint64{2}}, // the program itself
 		{NR: unix.SYS_PRCTL, Args: [6]uint64{unix.PR_SET_PDEATHSIG, uint64(unix.SIGKILL)}},
 		{NR: unix.SYS_PRCTL, Args: [6]uint64{unix.PR_SET_NO_NEW_PRIVS, 1}},
 		{NR: unix.SYS_SET_TID_ADDRESS, Args: [6]uint64{t.addr(0)}},
@@ -166,6 +201,12 @@ func (m *Machine) boot(t *Thread) error {
 	le.PutUint64(mem[24:], ^uint64(0))
 	for _, sig := range []unix.Signal{unix.SIGSYS, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.Signal(kickSignal)} {
 		calls = append(calls, Call{NR: unix.SYS_RT_SIGACTION, Args: [6]uint64{uint64(sig), at, 0, 8}})
+	}
+	// Granted descriptors may raise these: the call's error tells the guest enough,
+	// or the server, which is asked then.
+	le.PutUint64(mem[32:], 1) // SIG_IGN
+	for _, sig := range []unix.Signal{unix.SIGPIPE, unix.SIGXFSZ} {
+		calls = append(calls, Call{NR: unix.SYS_RT_SIGACTION, Args: [6]uint64{uint64(sig), at + 32, 0, 8}})
 	}
 	t.slot.altStack = [3]uint64{t.addr(stackOffset), 0, slotSize - stackOffset}
 	calls = append(calls, Call{NR: unix.SYS_SIGALTSTACK, Args: [6]uint64{t.addr(0xa0)}})
@@ -278,9 +319,27 @@ func (m *Machine) Close() error {
 	s := m.zygote.space
 	s.Kill()
 	s.Free()
+	m.endStrays()
 	close(m.stop)
 	m.reaper.stop()
 	return nil
+}
+
+// endStrays ends the processes that nobody here knows: a hostile guest can make some
+// where the stub does. All children of the thread are guests (withoutChildren).
+func (m *Machine) endStrays() {
+	for {
+		pids, err := childrenOf(m.parent)
+		if err != nil || len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			unix.Kill(pid, unix.SIGKILL)
+			if _, err := unix.Wait4(pid, nil, 0, nil); err != nil && err != unix.EINTR {
+				return
+			}
+		}
+	}
 }
 
 // VDSO returns where the host's vDSO lies in all guest processes, 0 if nowhere.

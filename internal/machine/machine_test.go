@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"os"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -223,4 +224,39 @@ func BenchmarkStart(b *testing.B) {
 		}
 		m.Close()
 	}
+}
+
+// A machine starts whatever descriptors others of the program open and close
+// meanwhile.
+func TestStartsBesideOthers(t *testing.T) {
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	for range 2 {
+		busy.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				var fds [8]int
+				for i := range fds {
+					fds[i], _ = unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+				}
+				for _, fd := range fds {
+					unix.Close(fd)
+				}
+			}
+		})
+	}
+	for i := range 100 {
+		m, err := New(Options{})
+		if err != nil {
+			t.Errorf("%d: %v", i, err)
+			continue
+		}
+		m.Close()
+	}
+	close(stop)
+	busy.Wait()
 }

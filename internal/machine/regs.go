@@ -28,6 +28,9 @@ const (
 	// TrapInterrupted: a host call that the stub made for the guest was ended by
 	// a kick and had no effect. Regs are as at the system call.
 	TrapInterrupted
+	// TrapShort: a write or sendto to a granted descriptor that can be waited for wrote less
+	// than was asked for. The registers are those of the call's end.
+	TrapShort
 	// TrapDead: the thread is gone, on its own or with its host process.
 	TrapDead
 )
@@ -36,6 +39,8 @@ const (
 type Trap struct {
 	Kind   TrapKind
 	Signal int
+	// NR is the number of the call of a TrapShort, as the guest has it.
+	NR uint64
 	// Local: the interrupted host call was the stub's own idea, not ResumeWait's.
 	Local bool
 	// Info is the host's siginfo of a fault, Arch the audit architecture of a

@@ -14,7 +14,7 @@ const (
 	slotsBase = 0x7e9010000000
 	slotsSize = 0x8000000
 	slotSize  = 0x8000
-	maxSlots  = slotsSize / slotSize
+	maxSlots  = slotsSize/slotSize - 1 // the last place is the table of grants
 
 	// stackOffset is where a slot's signal stack begins: above the fields.
 	stackOffset = 0x1000
@@ -45,6 +45,8 @@ const (
 	codeInterrupted
 	codeCompleted
 	codeLocalInterrupted
+	codeGrantInterrupted
+	codeShort
 )
 
 // maxCalls is how many host calls one round trip can carry.
@@ -65,16 +67,18 @@ type slot struct {
 	op           uint32
 	count        uint32
 	ppid         uint32
-	_            uint32
+	busy         uint32 // the stub uses a granted descriptor
 	local        [8]uint64
 	rangeBegin   uint64
 	rangeEnd     uint64
 	rangeCancel  uint64
 	kickSet      uint64
 	altStack     [3]uint64
-	_            uint64
+	grants       uint64 // the address of the table, 0 for none
 	calls        [maxCalls]call
-	_            [0x40]byte
+	lastSP       uint64 // stack pointer of the last call on a granted descriptor
+	waits        uint32 // counts the calls on granted descriptors that may wait
+	_            [0x34]byte
 	scratch      [stackOffset - 0x900]byte
 }
 
@@ -89,6 +93,7 @@ var (
 	_ [stackOffset]byte = [unsafe.Sizeof(slot{})]byte{}
 	_ [0xc0]byte        = [unsafe.Offsetof(slot{}.calls)]byte{}
 	_ [0x80]byte        = [unsafe.Offsetof(slot{}.rangeBegin)]byte{}
+	_ [0x8c0]byte       = [unsafe.Offsetof(slot{}.lastSP)]byte{}
 	_ [0x900]byte       = [unsafe.Offsetof(slot{}.scratch)]byte{}
 )
 
@@ -161,4 +166,10 @@ func (s *slot) awaitSlept(n uint32) (st uint32, slept bool) {
 // words views 8-byte aligned memory as words.
 func words(b []byte) []uint64 {
 	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(b))), len(b)/8)
+}
+
+// grantTable views the last place of a mapping, in which each granted number has
+// a word of Grant bits.
+func grantTable(mem []byte) *[maxGrants]uint32 {
+	return (*[maxGrants]uint32)(unsafe.Pointer(&mem[maxSlots*slotSize]))
 }

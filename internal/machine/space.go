@@ -30,6 +30,7 @@ type Space struct {
 	mu      sync.Mutex
 	pid     int // 0 when reaped or not yet born
 	pidFD   int
+	local   [8]uint64 // the calls that the stub makes without asking
 	threads map[int]*Thread
 	next    int   // slots from here on were never used, but for a forked thread's
 	free    []int // used ones below next
@@ -37,6 +38,7 @@ type Space struct {
 	done    chan struct{}
 	status  unix.WaitStatus
 	then    func() // FreeThen's
+	settles []*settle
 }
 
 // newSpace prepares what a new process will share with the server.
@@ -45,7 +47,7 @@ func (m *Machine) newSpace() (*Space, error) {
 	if err != nil {
 		return nil, fmt.Errorf("machine: making shared memory: %w", err)
 	}
-	s := &Space{machine: m, memFD: fd, localFD: -1, remoteFD: -1, pidFD: -1, threads: map[int]*Thread{}, done: make(chan struct{})}
+	s := &Space{machine: m, memFD: fd, localFD: -1, remoteFD: -1, pidFD: -1, local: m.local, threads: map[int]*Thread{}, done: make(chan struct{})}
 	if err := s.prepare(); err != nil {
 		s.discard()
 		return nil, err
@@ -110,13 +112,26 @@ func (s *Space) place(i int) *Thread {
 	t := &Thread{space: s, index: i, slot: slotAt(s.mem, i)}
 	m := s.machine
 	*t.slot = slot{
-		ppid: uint32(os.Getpid()), local: m.local,
+		ppid: uint32(os.Getpid()), local: s.local,
 		rangeBegin: m.stub.begin, rangeEnd: m.stub.end, rangeCancel: m.stub.cancel,
 		kickSet: 1 << (kickSignal - 1),
 	}
 	s.threads[i] = t
 	guestThreads.Add(1)
 	return t
+}
+
+// Ask has the stub ask the server before it makes these calls, from now on and
+// in all threads. It is not inherited.
+func (s *Space) Ask(calls ...uintptr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, nr := range calls {
+		s.local[nr/64] &^= 1 << (nr % 64)
+	}
+	for _, t := range s.threads {
+		t.setLocal()
+	}
 }
 
 // release frees a thread's slot; with the last thread the process ends.
@@ -131,6 +146,7 @@ func (s *Space) release(t *Thread) {
 	}
 	last := len(s.threads) == 0
 	s.mu.Unlock()
+	s.settled(t)
 	if last {
 		s.Kill()
 	}
@@ -244,7 +260,12 @@ func (s *Space) reaped() {
 		}
 	}
 	then := s.then
+	settles := s.settles
+	s.settles = nil
 	s.mu.Unlock()
+	for _, w := range settles {
+		w.then()
+	}
 	close(s.done)
 	if then != nil {
 		s.Free()

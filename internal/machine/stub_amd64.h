@@ -21,13 +21,17 @@
 #define S_OP	0x30(R12)
 #define S_COUNT	0x34(R12)
 #define S_PPID	0x38(R12)
+#define S_BUSY	0x3c(R12)
 #define S_LOCAL	0x40
 #define S_RANGE_BEGIN	0x80(R12)
 #define S_RANGE_END	0x88(R12)
 #define S_RANGE_CANCEL	0x90(R12)
 #define S_KICKSET	0x98
 #define S_ALTSTACK	0xa0
+#define S_GRANTS	0xb8(R12)
 #define S_CALLS	0xc0
+#define S_LASTSP	0x8c0(R12)
+#define S_WAITS	0x8c8(R12)
 
 #define STATE_RUN	$1
 #define STATE_TRAP	$2
@@ -45,6 +49,16 @@
 #define CODE_INTERRUPTED	$1
 #define CODE_COMPLETED	$2
 #define CODE_LOCAL_INTERRUPTED	$3
+#define CODE_GRANT_INTERRUPTED	$4
+#define CODE_SHORT	$5
+
+// The table of granted descriptors.
+#define GRANTS_MAX	$4096
+#define GRANT_BASE	3
+#define GRANT_READ	1
+#define GRANT_WRITE	2
+#define GRANT_FILE	4
+#define GRANT_SOCKET	8
 
 #define SIGSYS	$31
 #define SIGKICK	$23
@@ -57,6 +71,7 @@
 #define UC_RSI	112
 #define UC_RDX	136
 #define UC_RAX	144
+#define UC_RSP	160
 #define UC_RIP	168
 
 // A label is a no-op that names its place: Go finds it by its bytes.

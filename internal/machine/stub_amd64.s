@@ -53,8 +53,58 @@ trap:
 	MOVQ DX, R15
 	CMPQ AX, $202
 	JEQ  futex
+	// The calls on a descriptor, and what each needs of it.
 	CMPQ AX, $9                 // mmap: only anonymous memory is nobody's business
+	JEQ  mmap
+	CMPQ AX, $20
+	JA   others
+	MOVL $GRANT_READ, SI
+	CMPQ AX, $0                 // read
+	JEQ  granted
+	CMPQ AX, $19                // readv
+	JEQ  granted
+	MOVL $GRANT_WRITE, SI
+	CMPQ AX, $1                 // write
+	JEQ  granted
+	CMPQ AX, $20                // writev
+	JEQ  granted
+	MOVL $(GRANT_READ|GRANT_FILE), SI
+	CMPQ AX, $17                // pread64
+	JEQ  granted
+	MOVL $(GRANT_WRITE|GRANT_FILE), SI
+	CMPQ AX, $18                // pwrite64
+	JEQ  granted
+	MOVL $GRANT_FILE, SI
+	CMPQ AX, $8                 // lseek
+	JEQ  granted
+	CMPQ AX, $3                 // close
 	JNE  local
+	JMP  closing
+sendto:                             // without an address, as send is
+	MOVL $(GRANT_WRITE|GRANT_SOCKET), SI
+	CMPQ UC_R8(DX), $0
+	JEQ  granted
+	JMP  trapped
+recvfrom:
+	CMPQ UC_R8(DX), $0
+	JNE  trapped
+	MOVL $(GRANT_READ|GRANT_SOCKET), SI
+	TESTL $0x100, UC_R10(DX)    // MSG_WAITALL: a kick would cut it short
+	JZ   granted
+	JMP  trapped
+others:
+	CMPQ AX, $44
+	JEQ  sendto
+	CMPQ AX, $45
+	JEQ  recvfrom
+	MOVL $(GRANT_READ|GRANT_FILE), SI
+	CMPQ AX, $295               // preadv
+	JEQ  granted
+	MOVL $(GRANT_WRITE|GRANT_FILE), SI
+	CMPQ AX, $296               // pwritev
+	JEQ  granted
+	JMP  local
+mmap:
 	TESTL $0x20, UC_R10(DX)
 	JZ   trapped
 local:
@@ -70,6 +120,81 @@ local:
 	MOVL $15, AX                // rt_sigreturn
 	SYSCALL
 	INT  $3
+
+	// A descriptor that this process was given for use by itself. S_BUSY, set
+	// before the table is looked at, tells who takes it back. What the host
+	// refuses is the server's to answer.
+granted:
+	MOVQ S_GRANTS, BX
+	TESTQ BX, BX
+	JZ   trapped
+	MOVL UC_RDI(R15), CX
+	CMPQ CX, GRANTS_MAX
+	JAE  trapped
+	MOVL $1, DX
+	XCHGL DX, S_BUSY
+	MOVL (BX)(CX*4), DX
+	MOVL DX, DI
+	ANDL SI, DX
+	CMPL DX, SI
+	JNE  refused
+	ADDL $GRANT_BASE, CX
+	TESTL $GRANT_FILE, DI
+	JZ   stream
+	MOVQ CX, DI
+	MOVQ UC_RSI(R15), SI
+	MOVQ UC_RDX(R15), DX
+	MOVQ UC_R10(R15), R10
+	MOVQ UC_R8(R15), R8
+	MOVQ UC_R9(R15), R9
+	SYSCALL
+	CMPQ AX, $-4096
+	JHI  refused
+	MOVQ AX, UC_RAX(R15)
+	MOVQ UC_RSP(R15), CX
+	MOVQ CX, S_LASTSP
+	MOVL $0, S_BUSY
+	MOVQ R15, SP
+	MOVL $15, AX                // rt_sigreturn
+	SYSCALL
+	INT  $3
+refused:
+	MOVL $0, S_BUSY
+	JMP  trapped
+
+	// One that may wait.
+stream:
+	CMPQ AX, $20
+	JEQ  refused
+	ADDL $1, S_WAITS
+	MOVQ AX, (S_CALLS+0)(R12)
+	MOVQ CX, (S_CALLS+8)(R12)
+	MOVQ UC_RSI(R15), AX
+	MOVQ AX, (S_CALLS+16)(R12)
+	MOVQ UC_RDX(R15), AX
+	MOVQ AX, (S_CALLS+24)(R12)
+	MOVQ UC_R10(R15), AX
+	MOVQ AX, (S_CALLS+32)(R12)
+	MOVQ $0, (S_CALLS+40)(R12)
+	MOVQ $0, (S_CALLS+48)(R12)
+	MOVL CODE_GRANT_INTERRUPTED, R14
+	JMP  wait
+
+	// The process's own descriptor goes before the server hears of the close.
+closing:
+	MOVQ S_GRANTS, BX
+	TESTQ BX, BX
+	JZ   trapped
+	MOVL UC_RDI(R15), DI
+	CMPQ DI, GRANTS_MAX
+	JAE  trapped
+	XORL DX, DX
+	XCHGL DX, (BX)(DI*4)
+	TESTL DX, DX
+	JZ   trapped
+	ADDL $GRANT_BASE, DI
+	SYSCALL
+	JMP  trapped
 
 	// futex: waits without a relative timeout and all wakes are the host's. The
 	// rest (relative timeouts, which a stop must carry over, and priority
@@ -152,13 +277,40 @@ waited:
 	MOVQ R13, (S_CALLS+56)(R12)
 	CMPQ R13, $-4
 	JEQ  interrupted
+	CMPL R14, CODE_GRANT_INTERRUPTED
+	JEQ  streamed
+done:
 	MOVQ R13, UC_RAX(R15)
 	CMPL S_KICK, $0
 	JEQ  resume
 	MOVL CODE_COMPLETED, S_CODE
 	JMP  trapped
 interrupted:
+	MOVL $0, S_BUSY
 	MOVL R14, S_CODE
+	JMP  trapped
+streamed:
+	MOVL $0, S_BUSY
+	CMPQ R13, $-11              // EAGAIN: the flag is the guest's own
+	JEQ  done
+	CMPQ R13, $-4096
+	JLS  moved
+	CMPQ R13, $-100             // ENETDOWN and on: what a socket tells only once
+	JLS  done
+	JMP  trapped
+moved:
+	MOVQ UC_RSP(R15), CX
+	MOVQ CX, S_LASTSP
+	MOVQ (S_CALLS+0)(R12), AX
+	CMPQ AX, $1
+	JEQ  written
+	CMPQ AX, $44
+	JNE  done
+written:
+	CMPQ R13, UC_RDX(R15)
+	JCC  done
+	MOVQ R13, UC_RAX(R15)       // broken off, perhaps for nothing
+	MOVL CODE_SHORT, S_CODE
 	JMP  trapped
 
 	// The kick: the server wants this thread. In the guest's code it is a trap.
@@ -356,9 +508,13 @@ child:
 	MOVL $2, DI
 	XORL SI, SI
 	SYSCALL
-	MOVL $3, AX                 // close(2)
-	MOVL $2, DI
+	MOVL $436, AX               // close_range: 2, and what the parent was granted
+	MOVL $1, DI
+	MOVL $-1, SI
+	XORL DX, DX
 	SYSCALL
+	CMPQ AX, $0
+	JNE  orphan
 	JMP  trapped
 newthread:
 	LEAQ -1(SP), R12

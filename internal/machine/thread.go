@@ -26,6 +26,9 @@ type Thread struct {
 	trap Trap
 	dead bool
 
+	settling atomic.Bool // see Space.Settle
+	granted  bool        // see UseGrants; space.mu guards it
+
 	server, stub patience
 	looked       bool // the stub looks for the answer to this trap
 	arriving     bool // a new thread that need not have stopped yet
@@ -101,13 +104,19 @@ func (t *Thread) load() *Trap {
 	sig := int(atomic.LoadUint32(&t.slot.sig))
 	code := atomic.LoadUint32(&t.slot.code)
 	atomic.StoreUint32(&t.slot.kick, 0)
+	if t.settling.Load() {
+		t.space.settled(t)
+	}
 	switch {
 	case code == codeCompleted || sig == kickSignal:
 		tr.Kind = TrapKick
 		return tr
-	case code == codeInterrupted, code == codeLocalInterrupted:
+	case code == codeShort:
+		tr.Kind, tr.NR = TrapShort, atomic.LoadUint64(&t.slot.calls[0].nr)
+		return tr
+	case code == codeInterrupted, code == codeLocalInterrupted, code == codeGrantInterrupted:
 		tr.Kind = TrapInterrupted
-		tr.Local = code == codeLocalInterrupted
+		tr.Local = code != codeInterrupted
 		return tr
 	}
 	info := atomic.LoadUint64(&t.slot.info) - t.addr(0)

@@ -90,8 +90,9 @@ func (t *Task) setOwner(d *Description, kind, id int) error {
 		return syscall.ESRCH
 	}
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.owner.kind, d.owner.id, d.owner.creds = kind, id, t.creds.Load()
+	d.mu.Unlock()
+	t.setUrgent(d, id != 0)
 	return nil
 }
 
@@ -138,21 +139,38 @@ func (d *Description) endAsync() {
 	}
 }
 
+// bandOf says what a siginfo tells of events: its code, and the events that stand for
+// that code (fs/fcntl.c has them in a table: they are not those that came).
+func bandOf(e vfs.Events) (code int32, band vfs.Events) {
+	switch {
+	case e&vfs.EventsIn != 0:
+		return abi.POLL_IN, unix.EPOLLIN | unix.EPOLLRDNORM
+	case e&vfs.EventPri != 0:
+		return abi.POLL_PRI, unix.EPOLLPRI | unix.EPOLLRDBAND
+	}
+	return abi.POLL_OUT, unix.EPOLLOUT | unix.EPOLLWRNORM | unix.EPOLLWRBAND
+}
+
 // signalOwner sends the signal that F_SETSIG has chosen.
 func (k *Kernel) signalOwner(d *Description, fd int, e vfs.Events) {
+	d.mu.Lock()
+	signal := d.owner.signal
+	d.mu.Unlock()
+	info := abi.KillInfo(syscall.SIGIO, abi.SI_KERNEL, 0, 0)
+	if signal != 0 {
+		code, band := bandOf(e)
+		info = abi.PollInfo(syscall.Signal(signal), code, int64(band), int32(fd))
+	}
+	k.tellOwner(d, info)
+}
+
+// tellOwner sends a signal to the owner of d, if there is one.
+func (k *Kernel) tellOwner(d *Description, info abi.Siginfo) {
 	d.mu.Lock()
 	o := d.owner
 	d.mu.Unlock()
 	if o.id == 0 {
 		return
-	}
-	info := abi.KillInfo(syscall.SIGIO, abi.SI_KERNEL, 0, 0)
-	if o.signal != 0 {
-		code := int32(abi.POLL_IN)
-		if e&vfs.EventsIn == 0 {
-			code = abi.POLL_OUT
-		}
-		info = abi.PollInfo(syscall.Signal(o.signal), code, int64(e), int32(fd))
 	}
 	s := queuedSignal{info: info}
 	k.mu.Lock()

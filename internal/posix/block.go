@@ -190,6 +190,9 @@ func (t *Task) Caller() vfs.Caller {
 	return vfs.Caller{UID: c.FSUID, GID: c.FSGID, PID: int32(t.proc.pid)}
 }
 
+// HostPID tells servers under what number the host has the task's process.
+func (t *Task) HostPID() int32 { return int32(t.thread.Space().PID()) }
+
 // FileOf gives servers what a descriptor leads to, for ioctls that name one.
 func (t *Task) FileOf(fd int) (vfs.File, func(), error) {
 	d, err := t.fds.get(fd)

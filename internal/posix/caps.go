@@ -138,17 +138,6 @@ func (c *Creds) adjustCaps(old *Creds) {
 	c.Caps = &s
 }
 
-// forExec returns the credentials after execve, as execve(2) has it for a file
-// whose set-id bits do not count: saved and file system ids become the effective
-// ones.
-func (c *Creds) forExec() *Creds {
-	n := *c
-	n.SUID, n.FSUID = n.EUID, n.EUID
-	n.SGID, n.FSGID = n.EGID, n.EGID
-	n.execCaps()
-	return &n
-}
-
 // elevated reports whether the real ids are others than the effective ones: a
 // program started so gets AT_SECURE, and others may not look into it.
 func (c *Creds) elevated() bool { return c.UID != c.EUID || c.GID != c.EGID }

@@ -133,6 +133,7 @@ func (t *Task) clone(c *cloneArgs) (uint64, error) {
 	} else {
 		child.fds = t.fds.fork()
 	}
+	t.shareGrants(child)
 	if f&unix.CLONE_FS == 0 {
 		child.fs = t.fs.fork()
 	}
@@ -176,6 +177,7 @@ func (t *Task) cloneMemory(child *Task, c *cloneArgs) error {
 			child.rseq = t.rseq
 			child.mem = t.mem.fork(th.Space())
 			child.mem.inheritAttached(t.k, t.mem)
+			child.mem.inheritStores(t.mem)
 			if c.flags&unix.CLONE_SETTLS != 0 {
 				th.Do1(unix.SYS_ARCH_PRCTL, archSetFS, c.tls)
 			}

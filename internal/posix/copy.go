@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/servers/pipe"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -20,11 +21,18 @@ func sysSendfile(t *Task, a *Args) (uint64, error) {
 		return 0, err
 	}
 	defer out.release()
+	end, _ := out.file.(*pipe.End)
 	switch {
 	case !in.canRead() || !out.canWrite():
 		return 0, syscall.EBADF
 	case in.stream && a[2] != 0:
 		return 0, syscall.ESPIPE
+	case end != nil && (in.sock != nil || in.net != nil) && int64(a[3]) > 0:
+		// Into a pipe it is splice(2), which takes more kinds of files.
+		if err := t.unhost(nil, end); err != nil {
+			return 0, err
+		}
+		return t.fileToPipe(&splicePair{in: in, out: out, outPipe: end}, int(min(a[3], 1<<30)))
 	case in.reader == nil || in.stream || in.keeper != nil && a[2] != 0,
 		out.writer == nil && out.keeper == nil, out.flags.Load()&unix.O_APPEND != 0:
 		return 0, syscall.EINVAL
@@ -99,11 +107,10 @@ func (t *Task) copyOffsets(c *rangeCopy, inAt, outAt uint64, f func(*rangeCopy) 
 		case i == 1 && d == sides[0].x.d && sides[0].at == 0:
 			s.x.off = d.off // locked already
 		default:
-			if err := d.offset.lock(t); err != nil {
+			if err := t.lockOwnOffset(s.x); err != nil {
 				return 0, err
 			}
 			defer d.offset.unlock()
-			s.x.off = d.off
 		}
 	}
 	n, err := f(c)

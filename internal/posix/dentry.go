@@ -95,7 +95,9 @@ func (d *dentry) enter(t *mountTable, name string, n vfs.Node, v uint64, late bo
 		c.over.Store(o.child(name))
 	}
 	d.hash(c.first.name, c)
-	t.recent.add(c)
+	if c.dir != nil {
+		t.recent.add(c)
+	}
 	return c
 }
 
@@ -210,9 +212,10 @@ func (d *dentry) put(name string, c *dentry) {
 	d.hash(name, c)
 }
 
-// recentDentries keeps the dentries that were made last, so that a tree in use
-// is not made anew after each garbage collection. Those above them are kept,
-// too.
+// recentDentries keeps the dentries of directories that were made last, so that a
+// tree in use is not made anew after each garbage collection. Those above them
+// are kept, too. Other files' are not: their servers may wait for the end of
+// their use.
 type recentDentries struct {
 	mu   sync.Mutex
 	ring [512]*dentry

@@ -32,8 +32,10 @@ type Description struct {
 	appender vfs.Appender
 	poll     vfs.Pollable
 	keeper   vfs.OffsetKeeper
+	lender   vfs.Lender
 	tty      vfs.Terminal
 	sock     *socket
+	net      *netSocket
 	stream   bool // no offsets
 	isPath   bool // opened with O_PATH
 	isNew    bool // the open has made the file
@@ -42,6 +44,10 @@ type Description struct {
 	flags  atomic.Uint32             // the keptFlags
 	locks  atomic.Pointer[lockTable] // where it has, or had, locks of its own
 	tidied atomic.Bool               // set-id bits were looked after (see dropSetID)
+
+	transfers atomic.Uint32            // by the server; see Task.used
+	lent      atomic.Pointer[lentFile] // changes under offset
+	refused   atomic.Bool              // the server lends nothing
 
 	offset offsetLock // orders the users of off
 	off    int64
@@ -58,6 +64,7 @@ type fileOwner struct {
 	signal int // F_SETSIG: 0 is SIGIO
 	creds  *Creds
 	waiter *vfs.Waiter // while O_ASYNC is on
+	urgent *vfs.Waiter // of a network's socket, while there is an owner
 }
 
 // lastOwner makes descriptions and descriptor tables distinct owners of locks.
@@ -81,8 +88,10 @@ func newDescription(f vfs.File, p Path, flags int) *Description {
 	d.appender, _ = f.(vfs.Appender)
 	d.poll, _ = f.(vfs.Pollable)
 	d.keeper, _ = f.(vfs.OffsetKeeper)
+	d.lender, _ = f.(vfs.Lender)
 	d.tty, _ = f.(vfs.Terminal)
 	d.sock, _ = f.(*socket)
+	d.net, _ = f.(*netSocket)
 	d.stream = vfs.IsStream(f)
 	return d
 }
@@ -106,6 +115,10 @@ func (d *Description) nonblocking() bool { return d.flags.Load()&unix.O_NONBLOCK
 func (d *Description) position() int64 {
 	if d.stream || d.keeper != nil {
 		return 0
+	}
+	if l := d.lent.Load(); l != nil {
+		off, _ := l.Lseek(context.Background(), 0, unix.SEEK_CUR)
+		return off
 	}
 	return d.off
 }
@@ -154,9 +167,13 @@ func (d *Description) releaseErr() error {
 		return nil
 	}
 	d.endAsync()
+	d.endUrgent()
 	d.unwatch()
 	if l := d.locks.Load(); l != nil {
 		l.release(d, d.id)
+	}
+	if l := d.lent.Load(); l != nil {
+		l.loan.Return()
 	}
 	return d.file.Close()
 }
@@ -231,6 +248,22 @@ func (l *offsetLock) lock(t *Task) error {
 		}
 	}
 	return nil
+}
+
+// lockAlone is lock for no task. What holds the lock ends by itself.
+func (l *offsetLock) lockAlone() {
+	woken := make(chan struct{}, 1)
+	w := vfs.Waiter{Mask: vfs.EventIn, Wake: func(*vfs.Waiter, vfs.Events) {
+		select {
+		case woken <- struct{}{}:
+		default:
+		}
+	}}
+	l.queue.Watch(&w)
+	defer l.queue.Unwatch(&w)
+	for l.state.Swap(2) != 0 {
+		<-woken
+	}
 }
 
 func (l *offsetLock) unlock() {

@@ -47,7 +47,10 @@ func sysCloseRange(t *Task, a *Args) (uint64, error) {
 		t.k.mu.Lock()
 		t.fds = own
 		t.k.mu.Unlock()
-		old.drop()
+		t.thread.UseGrants(false)
+		if t.leaveFDs(old) {
+			old.closeAll()
+		}
 	}
 	if flags&unix.CLOSE_RANGE_CLOEXEC != 0 {
 		t.fds.setCloseOnExec(from, to, true)

@@ -23,6 +23,7 @@ type epoll struct {
 
 	mu    sync.Mutex
 	items map[epollKey]*epollItem
+	late  map[lateTeller]int // how many items each has
 
 	readyMu sync.Mutex
 	ready   []*epollItem // may have become ready, in order
@@ -35,10 +36,29 @@ type epollKey struct {
 	desc *Description
 }
 
+// lateTeller is a file, or what it has in common with others, whose waiters hear of
+// some events only soon after they came, or when it is asked to catch up.
+type lateTeller = interface{ CatchUp() }
+
+// lateOf returns p's, or nil.
+func lateOf(p vfs.Pollable) lateTeller {
+	if s, ok := p.(*netSocket); ok {
+		p = s.Socket
+	}
+	switch f := p.(type) {
+	case lateTeller:
+		return f
+	case interface{ Late() lateTeller }:
+		return f.Late()
+	}
+	return nil
+}
+
 type epollItem struct {
 	ep     *epoll
 	key    epollKey
 	poll   vfs.Pollable // as the task that added it sees it
+	late   lateTeller   // or nil
 	waiter vfs.Waiter
 
 	// Guarded by readyMu.
@@ -59,7 +79,7 @@ func (e *epoll) IsStream() bool { return true }
 func (e *epoll) Close() error {
 	e.mu.Lock()
 	items := e.items
-	e.items = map[epollKey]*epollItem{}
+	e.items, e.late = map[epollKey]*epollItem{}, nil
 	e.mu.Unlock()
 	for _, it := range items {
 		it.key.desc.forget(it)
@@ -70,6 +90,7 @@ func (e *epoll) Close() error {
 
 // Poll reports whether epoll_wait would find something.
 func (e *epoll) Poll(mask vfs.Events) vfs.Events {
+	e.catchUp()
 	e.readyMu.Lock()
 	list := append([]*epollItem(nil), e.ready...)
 	e.readyMu.Unlock()
@@ -79,6 +100,15 @@ func (e *epoll) Poll(mask vfs.Events) vfs.Events {
 		}
 	}
 	return 0
+}
+
+// catchUp has all items entered for which something came by now.
+func (e *epoll) catchUp() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for f := range e.late {
+		f.CatchUp()
+	}
 }
 
 // FDInfo is for /proc.
@@ -133,14 +163,31 @@ func (it *epollItem) detach() {
 func (it *epollItem) descriptionClosed() {
 	e := it.ep
 	e.mu.Lock()
-	delete(e.items, it.key)
+	e.remove(it)
 	e.mu.Unlock()
 	it.detach()
+}
+
+// remove takes an item out, if it is still in. mu is held.
+func (e *epoll) remove(it *epollItem) {
+	if e.items[it.key] != it {
+		return
+	}
+	delete(e.items, it.key)
+	if it.late == nil {
+		return
+	}
+	if e.late[it.late]--; e.late[it.late] == 0 {
+		delete(e.late, it.late)
+	}
 }
 
 // set changes what an item waits for, and looks whether it is there already.
 func (it *epollItem) set(events uint32, data uint64) {
 	it.poll.Unwatch(&it.waiter)
+	if it.late != nil {
+		it.late.CatchUp() // what came before is no news
+	}
 	it.ep.readyMu.Lock()
 	it.events, it.data = events|unix.EPOLLERR|unix.EPOLLHUP, data
 	it.ep.readyMu.Unlock()
@@ -156,6 +203,7 @@ func (it *epollItem) set(events uint32, data uint64) {
 
 // collect returns up to limit events.
 func (e *epoll) collect(limit int) []abi.EpollEvent {
+	e.catchUp()
 	e.readyMu.Lock()
 	list := e.ready
 	e.ready = nil
@@ -176,6 +224,10 @@ func (e *epoll) collect(limit int) []abi.EpollEvent {
 			continue
 		}
 		e.readyMu.Lock()
+		if it.gone { // and its file, whatever that seemed to have
+			e.readyMu.Unlock()
+			continue
+		}
 		out = append(out, abi.EpollEvent{Events: events, Data: it.data})
 		switch {
 		case it.events&unix.EPOLLONESHOT != 0:
@@ -304,6 +356,12 @@ func (e *epoll) control(op int, key epollKey, p vfs.Pollable, ev abi.EpollEvent)
 		}
 		it = &epollItem{ep: e, key: key, poll: p}
 		e.items[key] = it
+		if it.late = lateOf(p); it.late != nil {
+			if e.late == nil {
+				e.late = map[lateTeller]int{}
+			}
+			e.late[it.late]++
+		}
 		key.desc.remember(it)
 		it.set(ev.Events, ev.Data)
 	case unix.EPOLL_CTL_MOD:
@@ -315,7 +373,7 @@ func (e *epoll) control(op int, key epollKey, p vfs.Pollable, ev abi.EpollEvent)
 		if it == nil {
 			return syscall.ENOENT
 		}
-		delete(e.items, key)
+		e.remove(it)
 		key.desc.forget(it)
 		it.detach()
 	default:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hati-os/hati/internal/loader"
 	"github.com/hati-os/hati/internal/machine"
+	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -60,22 +61,26 @@ func (t *Task) become(p *program) error {
 	t.leaveMemory()
 	old, oldThread := t.mem, t.thread
 	t.fds = t.fds.unshareForExec()
+	if g := t.fds.grants.Load(); g != nil && old.shared() { // the old process goes on
+		g.end()
+		t.closeStaleOf(g)
+	}
 	t.k.mu.Lock()
 	t.takeOverLeader()
 	t.thread, t.mem = p.thread, p.mem
 	t.execSignals()
-	creds := t.creds.Load().forExec()
-	t.creds.Store(creds)
-	t.proc.undumpable = creds.elevated()
-	if creds.elevated() {
-		t.exit.deathSignal = 0
-	}
+	t.assume(p)
 	t.proc.execed = true
 	t.proc.releaseVfork()
 	t.k.mu.Unlock()
+	grants := t.fds.grants.Load()
+	t.bindGrants()
 	t.setComm(p.comm)
 	t.proc.host.exe.Store(&p.exe)
 	old.release(t.k, oldThread)
+	if old.over() {
+		grants.awaitGone()
+	}
 	return nil
 }
 
@@ -116,10 +121,16 @@ type program struct {
 	argv  []string
 	envp  []string
 
-	exe    Path
-	comm   string
-	thread *machine.Thread
-	mem    *Memory
+	exe  Path
+	attr vfs.Attr // of the file that is run, which a script is not
+	comm string
+	// What the file makes of the caller's: see setid.go.
+	creds       *Creds
+	personality uint32
+	gains       bool // ids that the caller did not have in effect
+	secure      bool // AT_SECURE
+	thread      *machine.Thread
+	mem         *Memory
 }
 
 // scriptHead reads the beginning of a file, for "#!".

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
@@ -26,6 +27,7 @@ type exitState struct {
 	signal  syscall.Signal // what the parent gets
 	serial  uint64         // processes made later have larger ones
 	ending  int            // threads that have begun to end
+	overdue *time.Timer    // see endHost
 
 	execing   *Task // waits in killSiblings
 	subreaper bool
@@ -38,6 +40,7 @@ type exitState struct {
 // taskExit is what concerns a thread's end.
 type taskExit struct {
 	dying  atomic.Bool // set under k.mu: the thread is to end
+	left   atomic.Bool // it uses its memory no more
 	status int32       // exit's argument
 	waits  bool        // k.mu: it is in wait4 or waitid
 
@@ -87,6 +90,39 @@ func (p *Process) exitGroup(status int32) {
 	for _, t := range p.tasks {
 		t.die()
 	}
+	p.exit.overdue = time.AfterFunc(endGrace, p.endHost)
+}
+
+// endGrace is how long the threads of a process that ends may go on in the guest.
+const endGrace = time.Second
+
+// endHost ends the host process of one whose threads do not stop to end: a hostile
+// guest can mask the kick, and a host call, or a fault of a page, may not return.
+// One that is others' as well (vfork) goes on until they are to end, too.
+func (p *Process) endHost() {
+	p.k.mu.Lock()
+	defer p.k.mu.Unlock()
+	for _, t := range p.tasks {
+		if !t.exit.left.Load() { // all of them use the same memory
+			if p.k.allEnd(t.mem) {
+				t.thread.Space().Kill()
+			}
+			return
+		}
+	}
+}
+
+// allEnd reports whether all who use the memory are threads of processes that end.
+// k.mu is held.
+func (k *Kernel) allEnd(m *Memory) bool {
+	for _, p := range k.processes {
+		for _, t := range p.tasks {
+			if t.mem == m && !p.exit.exiting {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // killLocked ends the process as by SIGKILL. k.mu is held.
@@ -134,14 +170,21 @@ func (t *Task) end() {
 		p.chargeCPU(t)
 	}
 	t.leaveMemory()
+	lastFDs := t.leaveFDs(t.fds)
 	t.mem.drop(t)
+	t.exit.left.Store(true)
 	if dead {
 		k.undoSemaphores(p)
 		k.mu.Lock()
 		p.releaseVfork()
 		k.mu.Unlock()
 	}
-	t.fds.drop()
+	if t.mem.over() {
+		t.fds.grants.Load().awaitGone()
+	}
+	if lastFDs {
+		t.fds.closeAll()
+	}
 
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -167,6 +210,9 @@ func (p *Process) finish() {
 		p.exit.status = p.leader.exit.status
 	}
 	p.exit.zombie = true
+	if p.exit.overdue != nil {
+		p.exit.overdue.Stop()
+	}
 	k.forget(p.sig.pending.drop(^abi.Sigset(0)))
 	p.leaveSession()
 	p.abandonChildren()

@@ -135,6 +135,9 @@ func (t *Task) setStatus(d *Description, fd int, flags uint32) error {
 	}
 	if (flags^old)&unix.O_DIRECT != 0 {
 		if e, ok := d.file.(*pipe.End); ok {
+			if err := t.unhost(e); err != nil {
+				return err
+			}
 			e.SetPacket(flags&unix.O_DIRECT != 0)
 		}
 	}
@@ -144,8 +147,7 @@ func (t *Task) setStatus(d *Description, fd int, flags uint32) error {
 	if (flags^old)&unix.O_ASYNC != 0 {
 		t.setAsync(d, fd, flags&unix.O_ASYNC != 0)
 	}
-	d.setFlags(mask, flags)
-	return nil
+	return t.changeFlags(d, mask, flags)
 }
 
 // statusSetter is a file that must hear of O_NONBLOCK and O_APPEND as F_SETFL

@@ -19,7 +19,8 @@ type FDTable struct {
 	k  *Kernel
 	id uint64 // owner of record locks
 
-	slots atomic.Pointer[[]atomic.Pointer[Description]]
+	slots  atomic.Pointer[[]atomic.Pointer[Description]]
+	grants atomic.Pointer[grants] // what its users' process does by itself, or nil
 
 	mu      sync.Mutex // guards the rest, and changes of slots
 	users   int
@@ -174,6 +175,7 @@ func (t *FDTable) replace(fd int, d *Description, cloexec bool, limit uint64) (*
 	}
 	t.take(fd, cloexec)
 	(*t.slots.Load())[fd].Store(d)
+	t.ungrant(fd)
 	return old, nil
 }
 
@@ -193,7 +195,16 @@ func (t *FDTable) remove(fd int) (*Description, error) {
 		return nil, syscall.EBADF
 	}
 	t.free(fd)
+	t.ungrant(fd)
 	return d, nil
+}
+
+// ungrant takes fd, which is another's from now on, from the process that used its
+// file by itself. t.mu is held.
+func (t *FDTable) ungrant(fd int) {
+	if g := t.grants.Load(); g != nil {
+		g.forget(fd)
+	}
 }
 
 // closeOnExec returns fd's FD_CLOEXEC.
@@ -255,7 +266,7 @@ func (t *FDTable) forkBut(first, last int) *FDTable {
 }
 
 // share returns t itself with one more user; drop takes one away and with the
-// last one closes everything.
+// last one closes everything. leave is drop for a task: see [Task.leaveFDs].
 func (t *FDTable) share() *FDTable {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -264,13 +275,26 @@ func (t *FDTable) share() *FDTable {
 }
 
 func (t *FDTable) drop() {
+	if t.leave() {
+		t.closeAll()
+	}
+}
+
+// leave takes a user away and reports whether it was the last: then closeAll follows.
+func (t *FDTable) leave() (last bool) {
 	t.mu.Lock()
 	t.users--
-	last := t.users == 0
+	last = t.users == 0
 	t.mu.Unlock()
-	if !last {
-		return
+	if last {
+		if g := t.grants.Load(); g != nil {
+			g.end()
+		}
 	}
+	return last
+}
+
+func (t *FDTable) closeAll() {
 	for fd := t.next(0); fd >= 0; fd = t.next(fd + 1) {
 		if d, err := t.remove(fd); err == nil {
 			t.closed(nil, d)

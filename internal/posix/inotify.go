@@ -66,6 +66,7 @@ func (t *Task) inotifyInit(flags int) (uint64, error) {
 		w.instances.Add(-1)
 		return 0, syscall.EMFILE
 	}
+	t.k.revokeGrants()
 	return t.installObject(&inotifyFile{w.New(), w}, unix.O_RDONLY|flags, "anon_inode:inotify")
 }
 

@@ -61,11 +61,19 @@ func sysIoctl(t *Task, a *Args) (uint64, error) {
 			return 0, err
 		}
 	}
+	if d.sock != nil || d.net != nil {
+		if done, err := t.ownerIoctl(d, cmd, arg); done {
+			return 0, err
+		}
+	}
 	if i, ok := d.file.(vfs.Ioctler); ok {
 		n, err := i.Ioctl(t.context(), cmd, ioctlArg{t, arg})
 		if errnoOf(err) != syscall.ENOTTY {
 			return uint64(n), err
 		}
+	}
+	if (d.sock != nil || d.net != nil) && cmd>>8 == socketIoctls {
+		return 0, t.interfaceIoctl(d, cmd, arg)
 	}
 	return 0, t.fileIoctl(d, cmd, arg)
 }
@@ -89,12 +97,13 @@ func (t *Task) fileIoctl(d *Description, cmd uint32, arg uint64) error {
 	case cmd == abi.FIOQSIZE && (a.IsRegular() || a.IsDir()):
 		return t.copyOutUint64(arg, uint64(a.Size))
 	case cmd == fioNREAD && a.IsRegular():
-		if err := d.offset.lock(t); err != nil {
+		x := transfer{d: d}
+		if err := t.lockOffset(&x); err != nil {
 			return err
 		}
 		defer d.offset.unlock()
 		var b [4]byte
-		binary.LittleEndian.PutUint32(b[:], uint32(a.Size-d.off))
+		binary.LittleEndian.PutUint32(b[:], uint32(a.Size-x.off))
 		return t.copyOut(arg, b[:])
 	}
 	return syscall.ENOTTY

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hati-os/hati/internal/machine"
 	"github.com/hati-os/hati/internal/servers/dev"
+	"github.com/hati-os/hati/internal/servers/netlink"
 	"github.com/hati-os/hati/internal/servers/proc"
 	"github.com/hati-os/hati/internal/servers/tmp"
 	unixsock "github.com/hati-os/hati/internal/servers/unix"
@@ -27,6 +28,8 @@ type Config struct {
 	Hostname string
 	// Devices opens device nodes, wherever they are.
 	Devices *dev.Registry
+	// Network makes the sockets that are not AF_UNIX's; nil: there are none.
+	Network vfs.Network
 	// Terminals, when not nil, gets the Kernel.
 	Terminals *Terminals
 	// Trace, when not nil, hears of every system call.
@@ -43,6 +46,8 @@ type MountSpec struct {
 	// Source and Type are what /proc/mounts shows.
 	Source, Type string
 	ReadOnly     bool
+	// NoSUID: the set-id bits of its files do not count.
+	NoSUID bool
 	// Proc asks for a /proc of this box in place of FS.
 	Proc bool
 }
@@ -56,6 +61,8 @@ type Kernel struct {
 	memfds  *tmp.FS // memory files, which have no name
 	sockets unixsock.Namespace
 	flying  flyingRefs // open files in messages
+	nets    netTable
+	netlink *netlink.Server
 
 	// mu guards the tables here and everything that says so.
 	mu         sync.Mutex
@@ -71,6 +78,7 @@ type Kernel struct {
 	closing    bool
 	alive      sync.WaitGroup // goroutines of tasks, and of dying spaces
 
+	granted grantedTo
 	pi      piLocks
 	shm     shmTable
 	sem     semTable
@@ -90,6 +98,7 @@ func New(c Config) (*Kernel, error) {
 		processes: map[int]*Process{}, tasks: map[int]*Task{},
 		memfds: tmp.New(tmp.Options{Dev: 1}),
 	}
+	k.netlink = netlink.New(k, k)
 	c.Mounts = slices.Clone(c.Mounts)
 	for i := range c.Mounts {
 		if c.Mounts[i].Proc {

@@ -60,6 +60,7 @@ func (t *Task) load(p *program) (*program, error) {
 	}
 	defer f.Close()
 	p.exe = exe
+	t.setID(p)
 	img, err := parseFile(t, f, loader.Parse)
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func (t *Task) load(p *program) (*program, error) {
 	var interpFile vfs.File
 	var interpPath Path
 	if img.Interp != "" {
-		if interpPath, interpFile, err = t.openExec(unix.AT_FDCWD, img.Interp, 0); err != nil {
+		if interpPath, interpFile, _, err = t.openExec(unix.AT_FDCWD, img.Interp, 0); err != nil {
 			return nil, err
 		}
 		defer interpFile.Close()
@@ -101,10 +102,11 @@ func parseFile(t *Task, f vfs.File, parse func(io.ReaderAt, int64) (*loader.Imag
 func (t *Task) resolveScripts(p *program) (Path, vfs.File, error) {
 	dirfd, name, flags := p.dirfd, p.name, p.flags
 	for depth := 0; ; depth++ {
-		exe, f, err := t.openExec(dirfd, name, flags)
+		exe, f, a, err := t.openExec(dirfd, name, flags)
 		if err != nil {
 			return Path{}, nil, err
 		}
+		p.attr = a
 		if depth == 0 {
 			p.comm = path.Base(name)
 			if name == "" {
@@ -149,15 +151,15 @@ func (t *Task) fill(p *program, img *loader.Image, f vfs.File, interp *loader.Im
 	// In an empty address space the places are the server's to choose: the stack
 	// at the top, what is position independent below it.
 	low, room := t.k.machine.Room()
-	room -= t.randomPages(topSpread)
-	top := room - t.randomPages(1<<20)
-	room -= t.stackSize() + stackGuard
+	room -= p.randomPages(topSpread)
+	top := room - p.randomPages(1<<20)
+	room -= t.stackSize(p) + stackGuard
 	p.mem.stackStart = room + stackGuard
-	p.mem.stackEnd = p.mem.stackStart + t.stackSize()
+	p.mem.stackEnd = p.mem.stackStart + t.stackSize(p)
 	var bias, interpBias uint64
 	if interp != nil {
 		interpBias = below(&room, interp)
-		bias = img.BiasFor(pieBase + t.randomPages(pieSpread))
+		bias = img.BiasFor(pieBase + p.randomPages(pieSpread))
 	} else {
 		bias = below(&room, img)
 	}
@@ -173,9 +175,9 @@ func (t *Task) fill(p *program, img *loader.Image, f vfs.File, interp *loader.Im
 	}
 	p.mem.brkStart = plan.Brk
 	if plan.BrkAway {
-		p.mem.brkStart = pieBase + t.randomPages(pieSpread)
+		p.mem.brkStart = pieBase + p.randomPages(pieSpread)
 	}
-	p.mem.brkStart += t.randomPages(32 << 20)
+	p.mem.brkStart += p.randomPages(32 << 20)
 	p.mem.brk = p.mem.brkStart
 	return t.fillStack(p, plan, top)
 }
@@ -327,14 +329,14 @@ func (p *program) copySegment(t *Task, f vfs.File, o loader.Op) error {
 }
 
 // stackSize is how large a new program's stack may become.
-func (t *Task) stackSize() uint64 {
-	return pageUp(min(max(t.proc.limit(unix.RLIMIT_STACK), 256<<10), stackMax))
+func (t *Task) stackSize(p *program) uint64 {
+	return pageUp(p.limitStack(min(max(t.proc.limit(unix.RLIMIT_STACK), 256<<10), stackMax)))
 }
 
 // fillStack writes what a program finds on its stack, and sets the registers.
 func (t *Task) fillStack(p *program, plan *loader.Plan, top uint64) error {
 	m := p.mem
-	c := t.creds.Load()
+	c := p.creds
 	in := &loader.StackInput{Argv: p.argv, Envp: p.envp, Path: p.name, Limit: t.proc.limit(unix.RLIMIT_STACK)}
 	rand.Read(in.Random[:])
 	host := hostAux()
@@ -342,7 +344,7 @@ func (t *Task) fillStack(p *program, plan *loader.Plan, top uint64) error {
 		SysinfoEhdr: t.k.machine.VDSO(), Minsigstksz: host[abi.AT_MINSIGSTKSZ],
 		Hwcap: host[abi.AT_HWCAP], Hwcap2: host[abi.AT_HWCAP2],
 		Phdr: plan.Phdr, Phnum: plan.Phnum, Base: plan.Base, Entry: plan.Entry,
-		UID: c.UID, EUID: c.EUID, GID: c.GID, EGID: c.EGID, Secure: c.elevated(),
+		UID: c.UID, EUID: c.EUID, GID: c.GID, EGID: c.EGID, Secure: p.secure,
 		RseqFeatureSize: host[abi.AT_RSEQ_FEATURE_SIZE], RseqAlign: host[abi.AT_RSEQ_ALIGN],
 	}
 	s, err := loader.Stack(top, in)
@@ -375,8 +377,8 @@ var hostAux = sync.OnceValue(func() map[uint64]uint64 {
 
 // randomPages returns a random multiple of the page below limit; 0 where
 // personality(2) wants programs always in the same place.
-func (t *Task) randomPages(limit uint64) uint64 {
-	if t.personality&addrNoRandomize != 0 {
+func (p *program) randomPages(limit uint64) uint64 {
+	if p.personality&addrNoRandomize != 0 {
 		return 0
 	}
 	var b [8]byte

@@ -132,11 +132,12 @@ func (t *Task) lockRange(d *Description, f *abi.Flock) (start, end int64, err er
 	switch f.Whence {
 	case unix.SEEK_SET:
 	case unix.SEEK_CUR:
-		if err := d.offset.lock(t); err != nil {
+		x := transfer{d: d}
+		if err := t.lockOffset(&x); err != nil {
 			return 0, 0, err
 		}
-		start = d.off
 		d.offset.unlock()
+		start = x.off
 	case unix.SEEK_END:
 		a, err := d.file.Node().Stat(t.context())
 		if err != nil {

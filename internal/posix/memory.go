@@ -33,6 +33,8 @@ type Memory struct {
 	names map[hostObject]string
 	// attached are the segments of shared memory, by address (shm.go).
 	attached map[uint64]*shmSegment
+	// stores are the shared maps whose servers hear what is stored (stores.go).
+	stores []storesMap
 }
 
 type hostObject struct{ dev, ino uint64 }
@@ -66,10 +68,22 @@ func (m *Memory) fork(s *machine.Space) *Memory {
 // drop ends t's use of the memory, and with it t's host thread; the last user
 // takes the host process along.
 func (m *Memory) drop(t *Task) {
-	m.release(t.k, t.thread)
+	t.k.mu.Lock()
+	killed := t.proc.exit.status == int32(unix.SIGKILL)
+	t.k.mu.Unlock()
+	m.end(t.k, t.thread, killed)
 }
 
-func (m *Memory) release(k *Kernel, th *machine.Thread) {
+func (m *Memory) release(k *Kernel, th *machine.Thread) { m.end(k, th, false) }
+
+// over reports whether nobody uses the memory any more, so that its process ends.
+func (m *Memory) over() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.users == 0
+}
+
+func (m *Memory) end(k *Kernel, th *machine.Thread, killed bool) {
 	m.mu.Lock()
 	m.users--
 	last := m.users == 0
@@ -78,6 +92,7 @@ func (m *Memory) release(k *Kernel, th *machine.Thread) {
 	if last {
 		m.detachAll(k)
 		m.space.Kill()
+		m.leaveStores(killed)
 	} else {
 		th.Exit()
 	}
@@ -94,7 +109,7 @@ func (m *Memory) release(k *Kernel, th *machine.Thread) {
 func sysMmap(t *Task, a *Args) (uint64, error) {
 	addr, length, prot, flags, off := a[0], a[1], a[2], a[3], a[5]
 	if flags&unix.MAP_ANONYMOUS != 0 {
-		return t.onHost(unix.SYS_MMAP, a[:]...)
+		return mapOver(t, a)
 	}
 	if off%4096 != 0 || length == 0 {
 		return 0, syscall.EINVAL
@@ -118,14 +133,15 @@ func sysMmap(t *Task, a *Args) (uint64, error) {
 	}
 	return t.mapFile(d.file, d.path, mapRequest{
 		addr: addr, length: length, prot: prot, flags: flags, off: off,
-		shared: shared, writable: access == unix.O_RDWR,
+		shared: shared, writable: access == unix.O_RDWR, d: d,
 	})
 }
 
 type mapRequest struct {
 	addr, length, prot, flags, off uint64
 	shared                         bool
-	writable                       bool // the descriptor could write: mprotect may ask later
+	writable                       bool         // the descriptor could write: mprotect may ask later
+	d                              *Description // what is mapped; nil for what has no descriptor
 }
 
 // mapFile maps a file into the task's memory.
@@ -152,12 +168,31 @@ func (t *Task) mapFile(f vfs.File, path Path, r mapRequest) (uint64, error) {
 	if err := unix.Fstat(m.FD, &st); err == nil {
 		t.mem.setName(hostObject{st.Dev, st.Ino}, path.String())
 	}
+	if m.Stores != nil {
+		if r.d == nil {
+			m.Stores.Close()
+			return 0, syscall.ENODEV
+		}
+		t.mem.watchStores()
+	}
 	c := []machine.Call{{NR: unix.SYS_MMAP, Args: [6]uint64{
 		r.addr, r.length, r.prot, r.flags, machine.GuestFD, r.off + uint64(m.Offset)}}}
-	if err := t.thread.DoWithFDs(machine.WithFD{FD: m.FD, Calls: c}); err != nil {
-		return 0, err
+	err = t.thread.DoWithFDs(machine.WithFD{FD: m.FD, Calls: c})
+	var at uint64
+	if err == nil {
+		at, err = hostResult(c[0].Ret)
 	}
-	return hostResult(c[0].Ret)
+	if err == nil && r.flags&unix.MAP_FIXED != 0 {
+		endStores(t.context(), t.mem.cutStores(at, at+pageUp(r.length)))
+	}
+	if m.Stores != nil {
+		if err != nil {
+			m.Stores.Close()
+			return 0, err
+		}
+		t.mem.addStores(at, r.length, int64(r.off), m.Stores, r.d)
+	}
+	return at, err
 }
 
 // hostResult splits what a host call returned.

@@ -35,17 +35,18 @@ type mount struct {
 	table        *mountTable // nil for nowhere
 	id           int
 	fs           vfs.FS
-	path         string // where it was mounted, from the box's root
 	parent       *mount // nil for the root
 	root         *dentry
 	over         *overlay // what is mounted below
 	covers       *mount   // what was mounted there before, or nil
 	readOnly     atomic.Bool
+	flags        atomic.Uint32 // placeFlags
 	source, kind string
-	flags        mountFlags
-	extra        string // options of its own, as /proc/mounts shows them
-	fixed        bool   // the configuration's: no guest unmounts it
-	kept         bool   // read-only as long as it is there
+	extra        string                 // options of its own, as /proc/mounts shows them
+	within       string                 // where its root is in the file system
+	fixed        bool                   // the configuration's: no guest unmounts it
+	locked       uint32                 // flags, MS_RDONLY among them, that nobody takes away
+	at           atomic.Pointer[string] // where it is, from the box's root
 	expiring     atomic.Bool
 
 	opens    atomic.Int64 // open files
@@ -53,8 +54,16 @@ type mount struct {
 	ended    sync.Once
 }
 
-// place returns where the mount shows, as seen from the box's root.
-func (m *mount) place() string { return m.path }
+// place returns where the mount shows, as seen from the box's root; "" is
+// nowhere: the mount of pipes and the like.
+func (m *mount) place() string {
+	if s := m.at.Load(); s != nil {
+		return *s
+	}
+	return ""
+}
+
+func (m *mount) setPlace(s string) { m.at.Store(&s) }
 
 // overlay is what mounts show at a name below a mount's root: the root of
 // another mount, or a directory that leads to one. Mounts belong to names, not
@@ -117,7 +126,11 @@ func newMountTable(ctx context.Context, c Config) (*mountTable, error) {
 		if err != nil {
 			return nil, fmt.Errorf("posix: mounting %q: %w", s.Path, err)
 		}
-		t.add(node, s).fixed = true
+		m := t.add(node, s)
+		m.fixed, m.locked = true, m.flags.Load()&lockable
+		if s.ReadOnly {
+			m.locked |= unix.MS_RDONLY
+		}
 	}
 	return t, nil
 }
@@ -131,23 +144,30 @@ func (t *mountTable) add(node vfs.Node, s MountSpec) *mount {
 		t.uses = map[vfs.FS]int{}
 	}
 	t.uses[s.FS]++
-	m := &mount{
-		table: t,
-		id:    t.last, fs: s.FS, path: path.Clean("/" + s.Path), over: newOverlay(),
-		source: s.Source, kind: s.Type,
-	}
+	m := &mount{table: t, id: t.last, fs: s.FS, over: newOverlay(), source: s.Source, kind: s.Type}
+	m.setPlace(path.Clean("/" + s.Path))
 	m.readOnly.Store(s.ReadOnly)
+	if s.NoSUID {
+		m.flags.Store(unix.MS_NOSUID)
+	}
 	m.root = newDentry(m, node, nil, "")
 	m.root.over.Store(m.over)
-	if m.path == "/" {
-		t.root, t.list = m.root, append(t.list, m)
-		return m
+	t.list = append(t.list, m)
+	if m.place() == "/" {
+		t.root = m.root
+	} else {
+		t.hang(m)
 	}
+	return m
+}
+
+// hang puts a mount into the tree at its place. t.mu is held.
+func (t *mountTable) hang(m *mount) {
 	// The dentries on the way may be known already: they learn of it, too.
 	d := t.root
 	o := t.root.mount.over
 	m.parent = t.root.mount
-	names := strings.Split(m.path[1:], "/")
+	names := strings.Split(m.place()[1:], "/")
 	for i, name := range names {
 		o = o.make(name)
 		d = d.known(name)
@@ -160,8 +180,6 @@ func (t *mountTable) add(node vfs.Node, s MountSpec) *mount {
 	}
 	m.covers = o.mount.Load()
 	o.mount.Store(m)
-	t.list = append(t.list, m)
-	return m
 }
 
 // mounted returns the mounts in the order of mounting.

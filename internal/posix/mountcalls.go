@@ -20,18 +20,6 @@ import (
 // can be covered but not taken away, and not be seen past: as in a user
 // namespace, where the mounts of the parent are locked.
 
-// mountFlags are those of a mount that are kept.
-type mountFlags uint32
-
-const (
-	mountNoDev  mountFlags = unix.MS_NODEV
-	mountNoExec mountFlags = unix.MS_NOEXEC
-)
-
-// propagation are the flags of mount(2) that only say how mounts spread to other
-// namespaces. There is one namespace.
-const propagation = unix.MS_SHARED | unix.MS_PRIVATE | unix.MS_SLAVE | unix.MS_UNBINDABLE
-
 func sysMount(t *Task, a *Args) (uint64, error) {
 	l, err := t.lookupArg(unix.AT_FDCWD, a[1], 0)
 	if err != nil {
@@ -46,21 +34,21 @@ func sysMount(t *Task, a *Args) (uint64, error) {
 	}
 	switch {
 	case flags&unix.MS_REMOUNT != 0:
-		return 0, t.remount(&l, flags)
+		return 0, t.remount(&l, flags, a[4])
 	case flags&unix.MS_BIND != 0:
-		from, err := t.lookupArg(unix.AT_FDCWD, a[0], 0)
+		from, err := t.mountSource(a[0])
 		if err != nil {
 			return 0, err
 		}
 		return 0, t.bind(&from, &l, flags)
 	case flags&propagation != 0:
-		if l.d == nil || l.d != l.mount().root {
-			return 0, syscall.EINVAL
-		}
-		return 0, nil
+		return 0, propagate(&l, flags)
 	case flags&unix.MS_MOVE != 0:
-		t.k.miss(t, "moving a mount")
-		return 0, syscall.EINVAL
+		from, err := t.mountSource(a[0])
+		if err != nil {
+			return 0, err
+		}
+		return 0, t.move(&from, &l)
 	}
 	kind, err := t.optionalString(a[2])
 	if err != nil {
@@ -75,6 +63,18 @@ func sysMount(t *Task, a *Args) (uint64, error) {
 		return 0, err
 	}
 	return 0, t.mountNew(&l, source, kind, flags, options)
+}
+
+// mountSource finds the place that is to be mounted elsewhere.
+func (t *Task) mountSource(addr uint64) (located, error) {
+	s, err := t.optionalString(addr)
+	if err != nil {
+		return located{}, err
+	}
+	if s == "" {
+		return located{}, syscall.EINVAL
+	}
+	return t.lookupAt(unix.AT_FDCWD, s, 0)
 }
 
 // optionalString copies a string that may be missing.
@@ -139,7 +139,8 @@ func (t *Task) mountAt(l *located, node vfs.Node, s MountSpec, flags uint64, ext
 	}
 	s.Path, s.ReadOnly = p, s.ReadOnly || flags&unix.MS_RDONLY != 0
 	m := t.k.mounts.add(node, s)
-	m.flags, m.extra = mountFlags(flags)&(mountNoDev|mountNoExec), extra
+	m.setFlags(flags)
+	m.extra = extra
 	return nil
 }
 
@@ -155,10 +156,10 @@ func (t *Task) mountPoint(l *located) (string, error) {
 		return "", syscall.ENOENT
 	}
 	if d == d.mount.root && name == "" {
-		if d.mount.path == "/" {
+		if d.mount.place() == "/" {
 			return "", syscall.EBUSY
 		}
-		return d.mount.path, nil
+		return d.mount.place(), nil
 	}
 	s, _ := d.from(nil)
 	return path.Join(s, name), nil
@@ -255,13 +256,23 @@ func (t *Task) mountTmpfs(options []string) (vfs.FS, string, error) {
 			}
 			o.Mode = uint32(m) & 0o7777
 			extra += ",mode=" + value
-		case "nr_inodes", "nr_blocks", "huge", "mpol", "inode32", "inode64", "noswap":
-			// Bounds and placement that memory here has not.
 		default:
-			return nil, "", syscall.EINVAL
+			if !tmpfsIgnored(key) {
+				return nil, "", syscall.EINVAL
+			}
 		}
 	}
 	return tmp.New(o), extra, nil
+}
+
+// tmpfsIgnored reports whether an option is about bounds and places that memory
+// here has not.
+func tmpfsIgnored(key string) bool {
+	switch key {
+	case "nr_inodes", "nr_blocks", "huge", "mpol", "inode32", "inode64", "noswap":
+		return true
+	}
+	return false
 }
 
 // parseSize reads a size as tmpfs takes it: bytes, or with k, m or g.
@@ -285,77 +296,4 @@ func parseSize(s string) (int64, error) {
 		return 0, syscall.EINVAL
 	}
 	return n << shift, nil
-}
-
-// bind mounts a file or directory a second time.
-func (t *Task) bind(from, to *located, flags uint64) error {
-	fromDir, toDir := from.d != nil && from.d.dir != nil, to.d != nil && to.d.dir != nil
-	if fromDir != toDir {
-		return syscall.ENOTDIR
-	}
-	src, err := t.mountPointOf(from)
-	if err != nil {
-		return err
-	}
-	dst, err := t.mountPoint(to)
-	if err != nil {
-		return err
-	}
-	var below []*mount
-	for _, m := range t.k.mounts.mounted() {
-		if rest, ok := strings.CutPrefix(m.path, strings.TrimSuffix(src, "/")+"/"); ok && rest != "" && m.root != from.d {
-			below = append(below, m)
-		}
-	}
-	if flags&unix.MS_REC == 0 {
-		for _, m := range below {
-			if m.fixed {
-				return syscall.EINVAL // what it covers would show
-			}
-		}
-		below = nil
-	}
-	of := from.mount()
-	copyOf := func(m *mount, node vfs.Node, at string) {
-		s := MountSpec{Path: at, FS: m.fs, Source: m.source, Type: m.kind, ReadOnly: m.readOnly.Load()}
-		c := t.k.mounts.add(node, s)
-		c.flags, c.extra, c.kept = m.flags, m.extra, (m.fixed || m.kept) && m.readOnly.Load()
-	}
-	copyOf(of, from.node, dst)
-	for _, m := range below {
-		if at := path.Join(dst, strings.TrimPrefix(m.path, strings.TrimSuffix(src, "/"))); !strings.HasPrefix(m.path, dst+"/") && m.path != dst {
-			copyOf(m, m.root.node, at)
-		}
-	}
-	return nil
-}
-
-// mountPointOf is mountPoint, for what is to be mounted elsewhere.
-func (t *Task) mountPointOf(l *located) (string, error) {
-	if l.d != nil && l.d == l.mount().root {
-		return l.mount().path, nil
-	}
-	return t.mountPoint(l)
-}
-
-// remount changes the flags of a mount. What the configuration has made
-// read-only stays so.
-func (t *Task) remount(l *located, flags uint64) error {
-	m := l.mount()
-	if l.d == nil || l.d != m.root {
-		return syscall.EINVAL
-	}
-	ro := flags&unix.MS_RDONLY != 0
-	if m.fixed && m.readOnly.Load() && !ro {
-		return syscall.EPERM
-	}
-	table := t.k.mounts
-	table.mu.Lock()
-	defer table.mu.Unlock()
-	if !ro && m.kept {
-		return syscall.EPERM
-	}
-	m.readOnly.Store(ro)
-	m.flags = mountFlags(flags) & (mountNoDev | mountNoExec)
-	return nil
 }

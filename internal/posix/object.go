@@ -136,6 +136,9 @@ func sysSplice(t *Task, a *Args) (uint64, error) {
 	s := splicePair{in: in, out: out, inAt: a[1], outAt: a[3], nonblock: a[5]&unix.SPLICE_F_NONBLOCK != 0}
 	s.inPipe, _ = in.file.(*pipe.End)
 	s.outPipe, _ = out.file.(*pipe.End)
+	if err := t.unhost(s.inPipe, s.outPipe); err != nil {
+		return 0, err
+	}
 	n := int(min(a[4], 1<<30))
 	switch {
 	case s.inPipe != nil && a[1] != 0, s.outPipe != nil && a[3] != 0:
@@ -180,6 +183,9 @@ func sysTee(t *Task, a *Args) (uint64, error) {
 	if s.inPipe == nil || s.outPipe == nil {
 		return 0, syscall.EINVAL
 	}
+	if err := t.unhost(s.inPipe, s.outPipe); err != nil {
+		return 0, err
+	}
 	return t.pipeToPipe(&s, int(min(a[2], 1<<30)), pipe.Tee)
 }
 
@@ -222,10 +228,11 @@ func (t *Task) spliceOffset(d *Description, at uint64) (off int64, done func(int
 		if d.stream || d.keeper != nil {
 			return -1, func(int64) error { return nil }, nil
 		}
-		if err := d.offset.lock(t); err != nil {
+		x := transfer{d: d}
+		if err := t.lockOwnOffset(&x); err != nil {
 			return 0, nil, err
 		}
-		return d.off, func(end int64) error { d.off = end; d.offset.unlock(); return nil }, nil
+		return x.off, func(end int64) error { d.off = end; d.offset.unlock(); return nil }, nil
 	}
 	if d.stream {
 		return 0, nil, syscall.ESPIPE
@@ -249,6 +256,8 @@ func (t *Task) pipeToFile(s *splicePair, n int) (uint64, error) {
 		return 0, err
 	}
 	moved, err := 0, error(nil)
+	var a socketWait
+	defer a.end()
 	for {
 		moved, err = s.inPipe.Drain(n, func(p []byte) (int, error) {
 			m, err := t.writeOut(s.out, p, off)
@@ -265,7 +274,7 @@ func (t *Task) pipeToFile(s *splicePair, n int) (uint64, error) {
 		} else if s.out.nonblocking() {
 			break
 		} else {
-			err = t.await(s.out.file, vfs.EventsOut, noDeadline)
+			err = a.wait(t, s.out, vfs.EventsOut)
 		}
 		if err != nil {
 			break
@@ -291,6 +300,8 @@ func (t *Task) fileToPipe(s *splicePair, n int) (uint64, error) {
 		return 0, err
 	}
 	moved, err := 0, error(nil)
+	var a socketWait
+	defer a.end()
 	for {
 		moved, err = s.outPipe.Fill(n, func(p []byte) (int, error) {
 			var m int
@@ -313,7 +324,7 @@ func (t *Task) fileToPipe(s *splicePair, n int) (uint64, error) {
 		} else if s.in.nonblocking() {
 			break
 		} else {
-			err = t.await(s.in.file, vfs.EventsIn, noDeadline)
+			err = a.wait(t, s.in, vfs.EventsIn)
 		}
 		if err != nil {
 			break
@@ -339,6 +350,9 @@ func sysVmsplice(t *Task, a *Args) (uint64, error) {
 	write := d.canWrite()
 	d.release()
 	if !ok || end == nil {
+		if mem, err := t.copyInVec(a[1], a[2]); err != nil || mem.left == 0 {
+			return 0, err
+		}
 		return 0, syscall.EBADF
 	}
 	args := Args{a[0], a[1], a[2]}

@@ -21,12 +21,12 @@ func (t *Task) openNode(l *located, a *vfs.Attr, flags int) (*Description, error
 	case unix.S_IFSOCK:
 		return nil, syscall.ENXIO
 	case unix.S_IFCHR, unix.S_IFBLK:
-		if l.mount().flags&mountNoDev != 0 {
+		if l.mount().has(unix.MS_NODEV) {
 			return nil, syscall.EACCES
 		}
 		f, err = t.openDevice(l.node, a, flags)
 	default:
-		f, err = vfs.Open(t.context(), l.node, serverFlags(flags))
+		f, err = vfs.Open(t.context(), l.node, l.mount().openFlags(serverFlags(flags), a.IsDir()))
 	}
 	if err != nil {
 		return nil, err
@@ -92,28 +92,25 @@ func (t *Task) awaitPartner(e *pipe.End) error {
 
 // openExec finds and opens a program for execve: search permission on the way,
 // execute permission at the end (EACCES), a regular file. name is as the guest
-// gave it; dirfd and flags are execveat's.
-func (t *Task) openExec(dirfd int, name string, flags int) (Path, vfs.File, error) {
+// gave it; dirfd and flags are execveat's. It returns the file's attributes, too.
+func (t *Task) openExec(dirfd int, name string, flags int) (Path, vfs.File, vfs.Attr, error) {
 	l, err := t.lookupAt(dirfd, name, flags)
 	if err != nil {
-		return Path{}, nil, err
+		return Path{}, nil, vfs.Attr{}, err
 	}
 	if _, ok := l.node.(vfs.Readlinker); ok {
-		return Path{}, nil, syscall.ELOOP
+		return Path{}, nil, vfs.Attr{}, syscall.ELOOP
 	}
 	a, err := l.node.Stat(t.context())
 	if err != nil {
-		return Path{}, nil, err
+		return Path{}, nil, a, err
 	}
-	if !a.IsRegular() || l.mount().flags&mountNoExec != 0 {
-		return Path{}, nil, syscall.EACCES
-	}
-	if err := t.creds.Load().may(&a, mayExec); err != nil {
-		return Path{}, nil, err
+	if err := t.creds.Load().executable(&a, l.mount()); err != nil {
+		return Path{}, nil, a, err
 	}
 	f, err := vfs.Open(t.context(), l.node, unix.O_RDONLY)
 	if err != nil {
-		return Path{}, nil, err
+		return Path{}, nil, a, err
 	}
-	return l.path(t.k.mounts), f, nil
+	return l.path(t.k.mounts), f, a, nil
 }

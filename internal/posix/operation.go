@@ -19,6 +19,20 @@ type operation struct {
 	args  Args
 	path  string // the last one that the call named
 	since time.Time
+
+	// The wait on a granted descriptor that somebody last saw, and when first.
+	granted      uint32
+	grantedSince time.Time
+}
+
+// seeGranted returns since when, at least, the thread has been in such a wait.
+func (o *operation) seeGranted(serial uint32) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.granted != serial {
+		o.granted, o.grantedSince = serial, time.Now()
+	}
+	return o.grantedSince
 }
 
 // begin notes that a system call begins.

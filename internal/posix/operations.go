@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/machine"
 	"github.com/hati-os/hati/internal/strace"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
@@ -37,6 +38,7 @@ const (
 type seen struct {
 	op  Operation
 	t   *Task
+	th  *machine.Thread
 	fds *FDTable
 	fs  *FSContext
 }
@@ -47,10 +49,10 @@ func (k *Kernel) Operations() []Operation {
 	var all []seen
 	k.mu.Lock()
 	for _, t := range k.tasks {
-		if !t.op.active.Load() {
+		if !t.op.active.Load() && !t.running.Load() {
 			continue
 		}
-		o := seen{op: Operation{PID: t.proc.pid, TID: t.tid, Program: t.comm(), State: opRunning}, t: t, fds: t.fds, fs: t.fs}
+		o := seen{op: Operation{PID: t.proc.pid, TID: t.tid, Program: t.comm(), State: opRunning}, t: t, th: t.thread, fds: t.fds, fs: t.fs}
 		switch {
 		case t.exit.dying.Load():
 			o.op.State = opKilled
@@ -64,7 +66,7 @@ func (k *Kernel) Operations() []Operation {
 	k.mu.Unlock()
 	out := make([]Operation, 0, len(all))
 	for _, s := range all {
-		if s.describe(k) {
+		if s.describeGranted() || s.describe(k) {
 			out = append(out, s.op)
 		}
 	}
@@ -89,10 +91,7 @@ func (s *seen) describe(k *Kernel) bool {
 	if !r.active.Load() {
 		return false
 	}
-	var c strace.Call
-	c.Enter(nr, args, noMemory{})
-	line, _, _ := strings.Cut(string(c.Gone()), " = ")
-	s.op.Call = strings.TrimRight(line, " ")
+	s.named(nr, args)
 	switch {
 	case name != "":
 		s.op.Object = name
@@ -110,6 +109,33 @@ func (s *seen) describe(k *Kernel) bool {
 		}
 	}
 	return true
+}
+
+// describeGranted is describe for a wait of the guest's own process on a descriptor
+// that it was granted. Since when it waits is known only from when somebody asked.
+func (s *seen) describeGranted() bool {
+	if s.t.op.active.Load() || !s.t.running.Load() {
+		return false
+	}
+	nr, args, serial, ok := s.th.GrantedWait()
+	if !ok {
+		return false
+	}
+	s.op.Began = s.t.op.seeGranted(serial)
+	if s.op.State == opRunning {
+		s.op.State = opWaiting
+	}
+	s.named(nr, args)
+	s.descriptor(int(int32(args[0])))
+	return true
+}
+
+// named says what call it is, with its arguments.
+func (s *seen) named(nr uint64, args Args) {
+	var c strace.Call
+	c.Enter(nr, args, noMemory{})
+	line, _, _ := strings.Cut(string(c.Gone()), " = ")
+	s.op.Call = strings.TrimRight(line, " ")
 }
 
 // absolute completes a path, as far as that can be done without asking servers.
@@ -140,16 +166,21 @@ func (s *seen) descriptor(fd int) {
 	// giving it back closes the file, which can take as long as a server likes.
 	defer func() { go d.release() }()
 	s.op.Object = "fd " + strconv.Itoa(fd) + " " + d.path.String()
+	if d.net != nil {
+		if text := d.net.String(); text != "" {
+			s.op.Object += " (" + text + ")"
+		}
+	}
 	if d.path.d != nil && d.path.d.mount != nil {
 		s.op.Server = d.path.d.mount.describe()
 	}
 }
 
 func (m *mount) describe() string {
-	if m.path == "" { // nowhere: pipes and the like
+	if m.place() == "" { // nowhere: pipes and the like
 		return ""
 	}
-	return m.kind + " at " + m.path
+	return m.kind + " at " + m.place()
 }
 
 // serverOf returns the server that serves an absolute path, by the mounts alone.
@@ -158,8 +189,8 @@ func (k *Kernel) serverOf(name string) string {
 	defer k.mounts.mu.RUnlock()
 	var best *mount
 	for _, m := range k.mounts.list {
-		under := m.path == "/" || name == m.path || strings.HasPrefix(name, m.path+"/")
-		if under && (best == nil || len(m.path) >= len(best.path)) {
+		under := m.place() == "/" || name == m.place() || strings.HasPrefix(name, m.place()+"/")
+		if under && (best == nil || len(m.place()) >= len(best.place())) {
 			best = m
 		}
 	}

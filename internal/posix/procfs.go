@@ -176,17 +176,21 @@ func (v procView) FDs(ctx context.Context, pid, tid int) ([]proc.FD, error) {
 // Read returns a file's contents.
 func (v procView) Read(ctx context.Context, pid, tid int, name string) ([]byte, error) {
 	if pid == 0 {
+		if n, ok := strings.CutPrefix(name, "sys/net/"); ok {
+			return v.k.netSetting(ctx, n)
+		}
 		return v.k.systemFile(name)
 	}
 	p := v.k.process(pid)
 	if p == nil {
 		return nil, syscall.ESRCH
 	}
-	return p.procFile(v.k.thread(pid, tid), tid, name, callerOf(ctx))
+	return p.procFile(ctx, v.k.thread(pid, tid), tid, name)
 }
 
 // procFile makes the contents of a file of a process. t is nil for a zombie.
-func (p *Process) procFile(t *Task, tid int, name string, caller *Task) ([]byte, error) {
+func (p *Process) procFile(ctx context.Context, t *Task, tid int, name string) ([]byte, error) {
+	caller := callerOf(ctx)
 	switch name {
 	case "stat":
 		return p.procStat(t, tid, caller), nil
@@ -245,10 +249,7 @@ func (p *Process) procFile(t *Task, tid int, name string, caller *Task) ([]byte,
 		return []byte("rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n"), nil
 	}
 	if n, ok := strings.CutPrefix(name, "net/"); ok {
-		if n == "unix" {
-			return p.k.procNetUnix(), nil
-		}
-		return procNet(n), nil
+		return p.k.procNet(ctx, n)
 	}
 	if t == nil {
 		return nil, nil // a zombie has no memory
@@ -350,22 +351,4 @@ func (p *Process) procChildren(tid int) []byte {
 		b = fmt.Appendf(b, "%d ", pid)
 	}
 	return b
-}
-
-// procNet are the tables of a system without a network.
-func procNet(name string) []byte {
-	switch name {
-	case "dev":
-		return []byte("Inter-|   Receive                                                |  Transmit\n" +
-			" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n")
-	case "route":
-		return []byte("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n")
-	case "arp":
-		return []byte("IP address       HW type     Flags       HW address            Mask     Device\n")
-	case "tcp", "udp", "raw":
-		return []byte("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
-	case "tcp6", "udp6":
-		return []byte("  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n")
-	}
-	return nil
 }

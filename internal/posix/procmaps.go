@@ -181,10 +181,6 @@ var systemValues = map[string]string{
 	"sys/kernel/perf_event_paranoid": "4", "sys/kernel/kptr_restrict": "1", "sys/kernel/dmesg_restrict": "1",
 	"sys/kernel/sched_rt_runtime_us": "950000", "sys/kernel/panic": "0", "sys/kernel/tainted": "0",
 	"sys/kernel/seccomp/actions_avail": "", "sys/kernel/yama/ptrace_scope": "0",
-	"sys/net/core/somaxconn": "4096", "sys/net/core/rmem_max": "212992", "sys/net/core/wmem_max": "212992",
-	"sys/net/core/rmem_default": "212992", "sys/net/core/wmem_default": "212992",
-	"sys/net/ipv4/ip_local_port_range": "32768\t60999", "sys/net/ipv4/tcp_fin_timeout": "60",
-	"sys/net/ipv4/tcp_syncookies": "1", "sys/net/unix/max_dgram_qlen": "10",
 	"sys/vm/nr_hugepages": "0", "sys/vm/dirty_ratio": "20",
 }
 

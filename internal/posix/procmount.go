@@ -2,6 +2,7 @@ package posix
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -25,7 +26,7 @@ func (k *Kernel) procMountinfo(t *Task) []byte {
 		if m.parent != nil {
 			parent = m.parent.id + 19
 		}
-		b = fmt.Appendf(b, "%d %d 0:%d / %s %s - %s %s %s%s\n", m.id+19, parent, m.id+19, mountEscape.Replace(m.place()), m.options(),
+		b = fmt.Appendf(b, "%d %d 0:%d %s %s %s - %s %s %s%s\n", m.id+19, parent, m.id+19, mountEscape.Replace(path.Join("/", m.within)), mountEscape.Replace(m.place()), m.options(),
 			m.shownType(), mountEscape.Replace(m.shownSource()), m.access(), m.extra)
 	}
 	return b
@@ -36,17 +37,6 @@ func (m *mount) access() string {
 		return "ro"
 	}
 	return "rw"
-}
-
-func (m *mount) options() string {
-	s := m.access() + ",nosuid"
-	if m.flags&mountNoDev != 0 {
-		s += ",nodev"
-	}
-	if m.flags&mountNoExec != 0 {
-		s += ",noexec"
-	}
-	return s + ",relatime"
 }
 
 func (m *mount) shownType() string {

@@ -172,14 +172,14 @@ func (p *Process) procStatus(t *Task, tid int, caller *Task) []byte {
 			b = append(b, m.statusMemory()...)
 		}
 	}
-	caps := uint64(0)
-	if c.EUID == 0 {
-		caps = 1<<41 - 1
+	caps, locked := c.capabilities(), 0
+	if c.NoNewPrivs {
+		locked = 1
 	}
 	b = fmt.Appendf(b, "Threads:\t%d\nSigQ:\t0/%d\nSigPnd:\t%016x\nShdPnd:\t%016x\nSigBlk:\t%016x\nSigIgn:\t%016x\nSigCgt:\t%016x\n",
 		threads, p.limit(unix.RLIMIT_SIGPENDING), pend, shared, blocked, ignored, caught)
-	b = fmt.Appendf(b, "CapInh:\t%016x\nCapPrm:\t%016x\nCapEff:\t%016x\nCapBnd:\t%016x\nCapAmb:\t%016x\nNoNewPrivs:\t0\nSeccomp:\t0\n",
-		0, caps, caps, caps, 0)
+	b = fmt.Appendf(b, "CapInh:\t%016x\nCapPrm:\t%016x\nCapEff:\t%016x\nCapBnd:\t%016x\nCapAmb:\t%016x\nNoNewPrivs:\t%d\nSeccomp:\t0\n",
+		caps.Inheritable, caps.Permitted, caps.Effective, caps.Bounding, caps.Ambient, locked)
 	cpus := hostStatusLines("Cpus_allowed", "Mems_allowed")
 	return append(append(b, cpus...), "voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n"...)
 }

@@ -135,6 +135,10 @@ func (t *Task) setLimit(p *Process, res int, l *abi.Rlimit) (abi.Rlimit, error) 
 	}
 	p.limits[res] = *l
 	switch res {
+	case unix.RLIMIT_FSIZE:
+		if l.Cur != unlimited {
+			p.k.revokeGrants()
+		}
 	case unix.RLIMIT_CPU:
 		p.watchCPULimit()
 	case unix.RLIMIT_AS, unix.RLIMIT_DATA, unix.RLIMIT_MEMLOCK:

@@ -23,8 +23,12 @@ func (t *Task) run() {
 		defer tr.Gone(t)
 	}
 	for t.userReturn() {
+		t.closeStale()
 		tr := t.enter()
 		t.running.Store(false)
+		if sp := t.thread.LastGrantSP(); sp != 0 {
+			t.window.call = callSite{sp, true}
+		}
 		if t.op.inHost {
 			t.op.inHost = false
 			t.op.end()
@@ -39,6 +43,8 @@ func (t *Task) run() {
 			t.hostCallInterrupted(tr.Local)
 		case machine.TrapFault:
 			t.fault(tr)
+		case machine.TrapShort:
+			t.finishWrite(tr.NR)
 		case machine.TrapKick:
 		case machine.TrapDead:
 			t.hostDied()
@@ -167,11 +173,12 @@ func endsWait(e syscall.Errno) bool {
 // and had no effect.
 func (t *Task) hostCallInterrupted(local bool) {
 	if local {
-		// A futex wait of which the server did not know.
+		// A wait of which the server did not know: for a futex, or on a granted
+		// descriptor.
 		r := &t.thread.Regs
 		t.nr, t.args = r.RAX, Args{r.RDI, r.RSI, r.RDX, r.R10, r.R8, r.R9}
 		t.restart.next = nil
-		if t.args[3] != 0 {
+		if t.nr == unix.SYS_FUTEX && t.args[3] != 0 {
 			// The timeout is absolute: it can be waited for again as it is.
 			args := t.args
 			t.restart.next = func(t *Task) (uint64, error) { return t.onHostWaiting(unix.SYS_FUTEX, args[:]...) }

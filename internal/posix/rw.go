@@ -35,6 +35,7 @@ type transfer struct {
 	flags  int  // RWF_
 	at     bool // off is the caller's: the description's does not count
 	append bool
+	lent   *lentFile // has the offset
 }
 
 func sysRead(t *Task, a *Args) (uint64, error) {
@@ -89,7 +90,7 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 		return 0, syscall.EOPNOTSUPP
 	}
 	var n int
-	if d.sock != nil {
+	if d.sock != nil || d.net != nil {
 		n, err = t.socketRead(d, x)
 	} else if x.at || d.stream || d.keeper != nil {
 		if err := x.check(); err != nil {
@@ -97,10 +98,9 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 		}
 		n, err = t.read(x)
 	} else {
-		if err := d.offset.lock(t); err != nil {
+		if err := t.lockOffset(x); err != nil {
 			return 0, err
 		}
-		x.off = d.off
 		if err = x.check(); err == nil {
 			n, err = t.read(x)
 			d.off = x.off
@@ -111,6 +111,7 @@ func (t *Task) readFD(fd int, x *transfer) (uint64, error) {
 		if !d.stream {
 			t.accessed(d.path)
 		}
+		t.used(fd, d)
 		return uint64(n), nil
 	}
 	return 0, err
@@ -134,6 +135,9 @@ func (t *Task) read(x *transfer) (n int, err error) {
 			return n, err
 		}
 		done, err := x.mem.copyOut(buf[:m])
+		if done < m && x.lent != nil {
+			x.lent.unread(m - done)
+		}
 		n += done
 		x.off += int64(done)
 		if err != nil || m < len(buf) || x.mem.left == 0 || d.poll != nil {
@@ -150,6 +154,14 @@ func (t *Task) readSome(x *transfer, buf []byte) (int, error) {
 		if err == nil || errnoOf(err) != syscall.EAGAIN || d.nonblocking() || x.flags&rwNowait != 0 {
 			return n, err
 		}
+		if d.net != nil { // see socketWait
+			p := d.net.patience(vfs.EventsIn | vfs.EventRdHup)
+			err := t.retrySocket(d.net, vfs.EventsIn|vfs.EventRdHup, &p, func() error {
+				n, err = x.readOnce(t, buf)
+				return err
+			})
+			return n, err
+		}
 		if err := t.awaitReady(d, vfs.EventsIn|vfs.EventRdHup); err != nil {
 			return 0, err
 		}
@@ -159,6 +171,9 @@ func (t *Task) readSome(x *transfer, buf []byte) (int, error) {
 func (x *transfer) readOnce(t *Task, buf []byte) (int, error) {
 	if k := x.d.keeper; k != nil && !x.at {
 		return k.ReadNext(t.context(), buf)
+	}
+	if x.lent != nil {
+		return x.lent.ReadNext(t.context(), buf)
 	}
 	if x.d.reader == nil {
 		return 0, syscall.ESPIPE

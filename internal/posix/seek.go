@@ -29,10 +29,15 @@ func sysLseek(t *Task, a *Args) (uint64, error) {
 		}
 		return 0, syscall.ESPIPE
 	}
-	if err := d.offset.lock(t); err != nil {
+	x := transfer{d: d}
+	if err := t.lockOffset(&x); err != nil {
 		return 0, err
 	}
 	defer d.offset.unlock()
+	if x.lent != nil {
+		n, err := x.lent.Lseek(t.context(), off, whence)
+		return uint64(n), err
+	}
 	n, err := t.seek(d, off, whence)
 	if err != nil {
 		return 0, err

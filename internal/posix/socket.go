@@ -13,23 +13,23 @@ import (
 // socketCalls are the calls on sockets. Those that wait become EINTR, whatever
 // the handler says, when the socket has a timeout: see patience.
 var socketCalls = calls{
-	unix.SYS_SOCKET:      {fn: sysSocket},
+	unix.SYS_SOCKET:      {fn: sysSocket, blocks: killable},
 	unix.SYS_SOCKETPAIR:  {fn: sysSocketpair},
-	unix.SYS_BIND:        {fn: sysBind, blocks: interruptible},
-	unix.SYS_LISTEN:      {fn: sysListen},
+	unix.SYS_BIND:        {fn: onSocket(sysBind, atOnce(netBind)), blocks: interruptible},
+	unix.SYS_LISTEN:      {fn: onSocket(sysListen, atOnce(netListen)), blocks: killable},
 	unix.SYS_ACCEPT:      {fn: sysAccept, blocks: interruptible},
 	unix.SYS_ACCEPT4:     {fn: sysAccept4, blocks: interruptible},
 	unix.SYS_CONNECT:     {fn: sysConnect, blocks: interruptible},
-	unix.SYS_GETSOCKNAME: {fn: sysGetsockname},
-	unix.SYS_GETPEERNAME: {fn: sysGetpeername},
-	unix.SYS_SHUTDOWN:    {fn: sysShutdown},
-	unix.SYS_SETSOCKOPT:  {fn: sysSetsockopt},
-	unix.SYS_GETSOCKOPT:  {fn: sysGetsockopt},
-	unix.SYS_SENDTO:      {fn: sysSendto, blocks: interruptible},
-	unix.SYS_SENDMSG:     {fn: sysSendmsg, blocks: interruptible},
+	unix.SYS_GETSOCKNAME: {fn: onSocket(sysGetsockname, atOnce(netGetsockname)), blocks: killable},
+	unix.SYS_GETPEERNAME: {fn: onSocket(sysGetpeername, atOnce(netGetpeername)), blocks: killable},
+	unix.SYS_SHUTDOWN:    {fn: onSocket(sysShutdown, atOnce(netShutdown)), blocks: killable},
+	unix.SYS_SETSOCKOPT:  {fn: onSocket(sysSetsockopt, atOnce(netSetsockopt)), blocks: killable},
+	unix.SYS_GETSOCKOPT:  {fn: onSocket(sysGetsockopt, atOnce(netGetsockopt)), blocks: killable},
+	unix.SYS_SENDTO:      {fn: onSocket(sysSendto, netSendto), blocks: interruptible},
+	unix.SYS_SENDMSG:     {fn: onSocket(sysSendmsg, netSendmsg), blocks: interruptible},
 	unix.SYS_SENDMMSG:    {fn: sysSendmmsg, blocks: interruptible},
-	unix.SYS_RECVFROM:    {fn: sysRecvfrom, blocks: interruptible},
-	unix.SYS_RECVMSG:     {fn: sysRecvmsg, blocks: interruptible},
+	unix.SYS_RECVFROM:    {fn: onSocket(sysRecvfrom, netRecvfrom), blocks: interruptible},
+	unix.SYS_RECVMSG:     {fn: onSocket(sysRecvmsg, netRecvmsg), blocks: interruptible},
 	unix.SYS_RECVMMSG:    {fn: sysRecvmmsg, blocks: interruptible},
 }
 
@@ -38,14 +38,19 @@ const (
 	sockTypeMax  = 11 // SOCK_MAX
 )
 
-// socket is the file of a socket: a server's, with what concerns those who wait
-// for it.
+// socket is the file of an AF_UNIX socket: a server's, with what concerns those who
+// wait for it. See netSocket for the others.
 type socket struct {
 	*unixsock.Socket
+	waits
+	lowWater atomic.Int32  // SO_RCVLOWAT
+	linger   atomic.Uint64 // SO_LINGER, which a unix socket keeps only
+}
+
+// waits are the options about those who wait for a socket.
+type waits struct {
 	// SO_RCVTIMEO and SO_SNDTIMEO in ns: 0 is none, -1 not to wait at all.
 	recvTimeout, sendTimeout atomic.Int64
-	lowWater                 atomic.Int32  // SO_RCVLOWAT
-	linger                   atomic.Uint64 // SO_LINGER, which a unix socket keeps only
 }
 
 func newSocket(s *unixsock.Socket) *socket {
@@ -59,17 +64,33 @@ func (s *socket) description(flags int) *Description {
 	return newDescription(s, anonymous(s.Node(), "socket:["+utoa(inoOf(s))+"]"), unix.O_RDWR|flags&unix.O_NONBLOCK)
 }
 
-// socketOf returns the socket behind fd, with a reference to its description.
-func (t *Task) socketOf(fd int) (*Description, *socket, error) {
+// socketFile returns the description of the socket behind fd, with a reference.
+func (t *Task) socketFile(fd int) (*Description, error) {
 	d, err := t.fds.get(fd)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if d.sock == nil {
+	if d.sock == nil && d.net == nil {
 		d.release()
-		return nil, nil, syscall.ENOTSOCK
+		return nil, syscall.ENOTSOCK
 	}
-	return d, d.sock, nil
+	return d, nil
+}
+
+// onSocket is a call on a socket, of AF_UNIX or of a network.
+func onSocket(own func(*Task, *Description, *socket, *Args) (uint64, error),
+	other func(*Task, *Description, *netSocket, *Args) (uint64, error)) func(*Task, *Args) (uint64, error) {
+	return func(t *Task, a *Args) (uint64, error) {
+		d, err := t.socketFile(a.Int(0))
+		if err != nil {
+			return 0, err
+		}
+		defer d.release()
+		if d.net != nil {
+			return other(t, d, d.net, a)
+		}
+		return own(t, d, d.sock, a)
+	}
 }
 
 // ucred is who the task is for SO_PEERCRED; messages say the real ids.
@@ -106,7 +127,11 @@ func (t *Task) awaitSocket(f vfs.Pollable, events vfs.Events, p *patience) error
 	if p.none {
 		return syscall.EAGAIN
 	}
-	err := t.awaitPollable(f, events, p.deadline)
+	return p.slept(t.awaitPollable(f, events, p.deadline))
+}
+
+// slept is the result of a call whose wait ended with err.
+func (p *patience) slept(err error) error {
 	switch {
 	case err == errTimeout:
 		p.none = true
@@ -117,40 +142,53 @@ func (t *Task) awaitSocket(f vfs.Pollable, events vfs.Events, p *patience) error
 	return err
 }
 
-// socketType takes the flags off socket(2)'s type.
-func socketType(family, typ int) (int, int, error) {
-	flags := typ &^ sockTypeMask
-	typ &= sockTypeMask
-	switch {
+// socketType takes the flags off socket(2)'s type, and says whether the family is a
+// network's.
+func (t *Task) socketType(family, typ int) (kind, flags int, net bool, err error) {
+	flags = typ &^ sockTypeMask
+	kind = typ & sockTypeMask
+	switch net = family != unix.AF_UNIX; {
 	case flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0:
-		return 0, 0, syscall.EINVAL
-	case family != unix.AF_UNIX && (family < 0 || family >= unix.AF_MAX):
-		return 0, 0, syscall.EAFNOSUPPORT
-	case typ >= sockTypeMax:
-		return 0, 0, syscall.EINVAL
-	case family != unix.AF_UNIX:
-		return 0, 0, syscall.EAFNOSUPPORT
+		err = syscall.EINVAL
+	case family < 0 || family >= unix.AF_MAX:
+		err = syscall.EAFNOSUPPORT
+	case kind >= sockTypeMax:
+		err = syscall.EINVAL
+	case net && t.k.config.Network == nil:
+		err = syscall.EAFNOSUPPORT
 	}
-	return typ, flags, nil
+	return kind, flags, net, err
 }
 
 func sysSocket(t *Task, a *Args) (uint64, error) {
-	typ, flags, err := socketType(a.Int(0), a.Int(1))
+	family := a.Int(0)
+	typ, flags, net, err := t.socketType(family, a.Int(1))
 	if err != nil {
 		return 0, err
 	}
-	s, err := t.k.sockets.New(typ, a.Int(2), t.ucred())
+	var d *Description
+	if net {
+		d, err = t.newNetSocket(family, typ, a.Int(2), flags)
+	} else {
+		var s *unixsock.Socket
+		if s, err = t.k.sockets.New(typ, a.Int(2), t.ucred()); err == nil {
+			d = newSocket(s).description(flags)
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
-	fd, err := t.installDescription(newSocket(s).description(flags), flags&unix.SOCK_CLOEXEC != 0)
+	fd, err := t.installDescription(d, flags&unix.SOCK_CLOEXEC != 0)
 	return uint64(fd), err
 }
 
 func sysSocketpair(t *Task, a *Args) (uint64, error) {
-	typ, flags, err := socketType(a.Int(0), a.Int(1))
+	typ, flags, net, err := t.socketType(a.Int(0), a.Int(1))
 	if err != nil {
 		return 0, err
+	}
+	if net {
+		return 0, syscall.EOPNOTSUPP
 	}
 	cloexec := flags&unix.SOCK_CLOEXEC != 0
 	fd, err := t.reserveFD(cloexec)
@@ -177,12 +215,7 @@ func sysSocketpair(t *Task, a *Args) (uint64, error) {
 	return 0, nil
 }
 
-func sysBind(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysBind(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	raw, err := t.copyInSockaddr(a[1], a.Int(2))
 	if err != nil {
 		return 0, err
@@ -202,12 +235,7 @@ func sysBind(t *Task, a *Args) (uint64, error) {
 	return 0, syscall.EINVAL
 }
 
-func sysListen(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysListen(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	return 0, s.Listen(a.Int(1), t.ucred())
 }
 
@@ -221,7 +249,7 @@ func (t *Task) accept(a *Args, flags int) (uint64, error) {
 	if flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0 {
 		return 0, syscall.EINVAL
 	}
-	d, s, err := t.socketOf(a.Int(0))
+	d, err := t.socketFile(a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -230,24 +258,40 @@ func (t *Task) accept(a *Args, flags int) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	conn, err := t.acceptFrom(d, s)
+	var conn *Description
+	var peer []byte
+	if d.net != nil {
+		conn, peer, err = t.acceptNet(d, d.net, flags)
+	} else {
+		conn, peer, err = t.acceptUnix(d, d.sock, flags, a[1] != 0)
+	}
 	if err == nil && a[1] != 0 {
-		var peer unixsock.Addr
-		if peer, err = conn.PeerName(); err != nil {
-			err = syscall.ECONNABORTED
-		} else {
-			err = t.copyOutSockaddr(peer.Append(nil), a[1], a[2])
-		}
-		if err != nil {
-			conn.Close()
+		if err = t.copyOutSockaddr(peer, a[1], a[2]); err != nil {
+			conn.release()
 		}
 	}
 	if err != nil {
 		t.fds.unreserve(fd)
 		return 0, err
 	}
-	t.fds.install(fd, newSocket(conn).description(flags))
+	t.fds.install(fd, conn)
 	return uint64(fd), nil
+}
+
+// acceptUnix accepts a connection, and with named finds out who made it.
+func (t *Task) acceptUnix(d *Description, s *socket, flags int, named bool) (*Description, []byte, error) {
+	conn, err := t.acceptFrom(d, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	var peer unixsock.Addr
+	if named {
+		if peer, err = conn.PeerName(); err != nil {
+			conn.Close()
+			return nil, nil, syscall.ECONNABORTED
+		}
+	}
+	return newSocket(conn).description(flags), peer.Append(nil), nil
 }
 
 func (t *Task) acceptFrom(d *Description, s *socket) (*unixsock.Socket, error) {
@@ -273,7 +317,10 @@ func sysConnect(t *Task, a *Args) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if d.sock == nil {
+	switch {
+	case d.net != nil:
+		return 0, t.connectNet(d, d.net, raw)
+	case d.sock == nil:
 		return 0, syscall.ENOTSOCK
 	}
 	return 0, t.connect(d, d.sock, raw)
@@ -308,21 +355,11 @@ func (t *Task) connect(d *Description, s *socket, raw []byte) error {
 	}
 }
 
-func sysGetsockname(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysGetsockname(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	return 0, t.copyOutSockaddr(s.Name().Append(nil), a[1], a[2])
 }
 
-func sysGetpeername(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysGetpeername(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	peer, err := s.PeerName()
 	if err != nil {
 		return 0, err
@@ -330,11 +367,6 @@ func sysGetpeername(t *Task, a *Args) (uint64, error) {
 	return 0, t.copyOutSockaddr(peer.Append(nil), a[1], a[2])
 }
 
-func sysShutdown(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysShutdown(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	return 0, s.Shutdown(a.Int(1))
 }

@@ -3,6 +3,7 @@ package posix
 import (
 	"encoding/binary"
 	"math"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -15,12 +16,7 @@ const (
 	sizeLinger  = 8
 )
 
-func sysSetsockopt(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysSetsockopt(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	level, opt, n := a.Int(1), a.Int(2), a.Int(4)
 	switch {
 	case n < 0:
@@ -36,16 +32,7 @@ func sysSetsockopt(t *Task, a *Args) (uint64, error) {
 	}
 	switch opt {
 	case unix.SO_RCVTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO, unix.SO_SNDTIMEO_NEW:
-		timeout, err := t.copyInTimeout(a[3], n)
-		if err != nil {
-			return 0, err
-		}
-		if opt == unix.SO_RCVTIMEO || opt == unix.SO_RCVTIMEO_NEW {
-			s.recvTimeout.Store(timeout)
-		} else {
-			s.sendTimeout.Store(timeout)
-		}
-		return 0, nil
+		return 0, t.setTimeout(&s.waits, opt, a[3], n)
 	case unix.SO_LINGER:
 		if n < sizeLinger {
 			return 0, syscall.EINVAL
@@ -70,6 +57,30 @@ func sysSetsockopt(t *Task, a *Args) (uint64, error) {
 	return 0, nil
 }
 
+// isTimeout reports whether an option of SOL_SOCKET is one of waits.
+func isTimeout(opt int) bool {
+	return opt == unix.SO_RCVTIMEO || opt == unix.SO_RCVTIMEO_NEW || opt == unix.SO_SNDTIMEO || opt == unix.SO_SNDTIMEO_NEW
+}
+
+// of returns where the option that isTimeout is kept.
+func (w *waits) of(opt int) *atomic.Int64 {
+	if opt == unix.SO_RCVTIMEO || opt == unix.SO_RCVTIMEO_NEW {
+		return &w.recvTimeout
+	}
+	return &w.sendTimeout
+}
+
+func (w *waits) timeout(opt int) int64 { return w.of(opt).Load() }
+
+// setTimeout sets one from n bytes of the guest's.
+func (t *Task) setTimeout(w *waits, opt int, at uint64, n int) error {
+	timeout, err := t.copyInTimeout(at, n)
+	if err == nil {
+		w.of(opt).Store(timeout)
+	}
+	return err
+}
+
 // copyInTimeout reads a struct timeval for SO_RCVTIMEO, in socket's form.
 func (t *Task) copyInTimeout(at uint64, n int) (int64, error) {
 	if n < sizeTimeval {
@@ -91,12 +102,7 @@ func (t *Task) copyInTimeout(at uint64, n int) (int64, error) {
 	return sec*int64(time.Second) + usec*int64(time.Microsecond), nil
 }
 
-func sysGetsockopt(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysGetsockopt(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	if a.Int(1) != unix.SOL_SOCKET {
 		return 0, syscall.EOPNOTSUPP
 	}
@@ -111,10 +117,8 @@ func sysGetsockopt(t *Task, a *Args) (uint64, error) {
 	var b [sizeTimeval]byte
 	size := 4
 	switch opt := a.Int(2); opt {
-	case unix.SO_RCVTIMEO, unix.SO_RCVTIMEO_NEW:
-		size = putTimeout(b[:], s.recvTimeout.Load())
-	case unix.SO_SNDTIMEO, unix.SO_SNDTIMEO_NEW:
-		size = putTimeout(b[:], s.sendTimeout.Load())
+	case unix.SO_RCVTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO, unix.SO_SNDTIMEO_NEW:
+		size = putTimeout(b[:], s.timeout(opt))
 	case unix.SO_LINGER:
 		size = sizeLinger
 		binary.LittleEndian.PutUint64(b[:], s.linger.Load())

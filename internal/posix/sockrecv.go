@@ -20,12 +20,7 @@ type receiving struct {
 	got   unixsock.Received
 }
 
-func sysRecvfrom(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysRecvfrom(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	r := receiving{d: d, sock: s, mem: t.oneVec(a[1], a[2]), flags: a.Int(3)}
 	n, err := t.receive(&r)
 	releaseRights(r.got.Refs)
@@ -43,12 +38,7 @@ func fromAddr(got *unixsock.Received) []byte {
 	return got.From.Append(nil)
 }
 
-func sysRecvmsg(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysRecvmsg(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	n, err := t.recvmsg(d, s, a[1], a.Int(2))
 	return uint64(n), err
 }
@@ -64,12 +54,12 @@ func sysRecvmmsg(t *Task, a *Args) (uint64, error) {
 			end = time.Now()
 		}
 	}
-	d, s, err := t.socketOf(a.Int(0))
+	d, err := t.socketFile(a.Int(0))
 	if err != nil {
 		return 0, err
 	}
 	defer d.release()
-	n, err := t.recvmmsg(d, s, a, end)
+	n, err := t.recvmmsg(d, a, end)
 	if a[4] != 0 && n > 0 {
 		var b [abi.SizeTimespec]byte
 		abi.TimespecOf(max(0, time.Until(end))).Encode(b[:])
@@ -81,16 +71,25 @@ func sysRecvmmsg(t *Task, a *Args) (uint64, error) {
 }
 
 // recvmmsg looks at the time only after each message, as recvmmsg(2) laments.
-func (t *Task) recvmmsg(d *Description, s *socket, a *Args, end time.Time) (uint64, error) {
+func (t *Task) recvmmsg(d *Description, a *Args, end time.Time) (uint64, error) {
 	count, flags := uint64(min(a.Uint(2), abi.MaxIovecs)), a.Int(3)
 	for i := range count {
 		at := a[1] + i*abi.SizeMmsghdr
-		n, err := t.recvmsg(d, s, at, flags&^unix.MSG_WAITFORONE)
+		var n int
+		var err error
+		if d.net != nil {
+			n, err = t.recvmsgNet(d, d.net, at, flags&^unix.MSG_WAITFORONE)
+		} else {
+			n, err = t.recvmsg(d, d.sock, at, flags&^unix.MSG_WAITFORONE)
+		}
 		if err == nil {
 			err = t.copyOutUint32(at+abi.MmsgLen, uint32(n))
 		}
 		if err != nil {
 			if i > 0 {
+				if d.net != nil && errnoOf(err) != syscall.EFAULT {
+					t.keep(d, d.net, nil, err)
+				}
 				return i, nil
 			}
 			return 0, err
@@ -139,10 +138,14 @@ func (t *Task) socketRead(d *Description, x *transfer) (int, error) {
 	if x.mem.left == 0 {
 		return 0, nil
 	}
-	r := receiving{d: d, sock: d.sock, mem: x.mem}
+	flags := 0
 	if x.flags&rwNowait != 0 {
-		r.flags = unix.MSG_DONTWAIT
+		flags = unix.MSG_DONTWAIT
 	}
+	if d.net != nil {
+		return t.receiveNet(d, d.net, x.mem, &vfs.Packet{Flags: flags})
+	}
+	r := receiving{d: d, sock: d.sock, mem: x.mem, flags: flags}
 	n, err := t.receive(&r)
 	releaseRights(r.got.Refs)
 	return n, err

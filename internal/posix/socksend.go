@@ -20,14 +20,10 @@ type sending struct {
 	control
 }
 
-func sysSendto(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysSendto(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	m := sending{d: d, sock: s, mem: t.oneVec(a[1], a[2]), flags: a.Int(3)}
 	if a[4] != 0 {
+		var err error
 		if m.to, err = t.copyInSockaddr(a[4], a.Int(5)); err != nil {
 			return 0, err
 		}
@@ -37,18 +33,13 @@ func sysSendto(t *Task, a *Args) (uint64, error) {
 	return uint64(n), err
 }
 
-func sysSendmsg(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
-	if err != nil {
-		return 0, err
-	}
-	defer d.release()
+func sysSendmsg(t *Task, d *Description, s *socket, a *Args) (uint64, error) {
 	n, err := t.sendmsg(d, s, a[1], a.Int(2))
 	return uint64(n), err
 }
 
 func sysSendmmsg(t *Task, a *Args) (uint64, error) {
-	d, s, err := t.socketOf(a.Int(0))
+	d, err := t.socketFile(a.Int(0))
 	if err != nil {
 		return 0, err
 	}
@@ -56,7 +47,12 @@ func sysSendmmsg(t *Task, a *Args) (uint64, error) {
 	count := uint64(min(a.Uint(2), abi.MaxIovecs))
 	for i := range count {
 		at := a[1] + i*abi.SizeMmsghdr
-		n, err := t.sendmsg(d, s, at, a.Int(3))
+		var n int
+		if d.net != nil {
+			n, err = t.sendmsgNet(d, d.net, at, a.Int(3))
+		} else {
+			n, err = t.sendmsg(d, d.sock, at, a.Int(3))
+		}
 		if err == nil {
 			err = t.copyOutUint32(at+abi.MmsgLen, uint32(n))
 		}
@@ -119,11 +115,14 @@ func (t *Task) sendmsg(d *Description, s *socket, at uint64, flags int) (int, er
 
 // socketWrite is write(2) and its like.
 func (t *Task) socketWrite(d *Description, x *transfer) (int, error) {
-	m := sending{d: d, sock: d.sock, mem: x.mem}
+	flags := 0
 	if x.flags&rwNowait != 0 {
-		m.flags = unix.MSG_DONTWAIT
+		flags = unix.MSG_DONTWAIT
 	}
-	return t.send(&m)
+	if d.net != nil {
+		return t.sendNet(d, d.net, x.mem, &vfs.Packet{Flags: flags})
+	}
+	return t.send(&sending{d: d, sock: d.sock, mem: x.mem, flags: flags})
 }
 
 // send sends m. With an error its references are still the caller's.

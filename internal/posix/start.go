@@ -79,6 +79,10 @@ func (k *Kernel) start(t *Task, s StartSpec) (*Process, error) {
 	t.ctx.task = t
 	t.sched.nice = hostNice()
 	t.thread, t.mem = p.thread, p.mem
+	t.bindGrants()
+	k.mu.Lock()
+	t.assume(p)
+	k.mu.Unlock()
 	t.setComm(p.comm)
 	t.proc.host.exe.Store(&p.exe)
 	t.proc.execed = true

@@ -188,12 +188,7 @@ func sysFstatfs(t *Task, a *Args) (uint64, error) {
 
 // statfs tells about a mounted server, or one that knows nothing of itself.
 func (t *Task) statfs(m *mount, to uint64) (uint64, error) {
-	const (
-		valid      = 0x20
-		nosuid     = 0x2
-		relatime   = 0x1000
-		tmpfsMagic = unix.TMPFS_MAGIC
-	)
+	const tmpfsMagic = unix.TMPFS_MAGIC
 	s := vfs.Statfs{Type: tmpfsMagic, BlockSize: 4096, NameMax: 255}
 	if f, ok := m.fs.(vfs.Statfser); ok {
 		var err error
@@ -201,10 +196,7 @@ func (t *Task) statfs(m *mount, to uint64) (uint64, error) {
 			return 0, err
 		}
 	}
-	s.Flags |= valid | nosuid | relatime
-	if m.readOnly.Load() {
-		s.Flags |= unix.ST_RDONLY
-	}
+	s.Flags |= m.statFlags()
 	b := t.buffer(abi.SizeStatfs)
 	v := abi.StatfsOf(&s)
 	v.Encode(b)

@@ -83,7 +83,10 @@ func sysUnshare(t *Task, a *Args) (uint64, error) {
 	t.fds, t.fs = fds, fs
 	t.k.mu.Unlock()
 	if old != fds {
-		old.drop()
+		t.thread.UseGrants(false)
+		if t.leaveFDs(old) {
+			old.closeAll()
+		}
 	}
 	return 0, nil
 }

@@ -59,7 +59,7 @@ var table [512]call
 func init() {
 	t := &table
 	for _, part := range []calls{
-		memoryCalls, hostCalls, shmCalls, semCalls, msgCalls, mqCalls, execCalls, cloneCalls, futexCalls,
+		memoryCalls, hostCalls, storesCalls, shmCalls, semCalls, msgCalls, mqCalls, execCalls, cloneCalls, futexCalls,
 		exitCalls, signalCalls, timerCalls, timeCalls, jobCalls, limitCalls, robustCalls, pidfdCalls,
 		identityCalls, systemCalls, schedCalls, priorityCalls, vmCalls,
 		byPath(pathCalls), byPath(attrCalls), descriptorCalls, ioCalls, pollCalls, lockCalls, socketCalls, objectCalls,

@@ -101,7 +101,12 @@ func (k *Kernel) inUse(m *mount) bool {
 func (t *mountTable) detach(m *mount) {
 	m.detached.Store(true)
 	t.list = slices.DeleteFunc(t.list, func(x *mount) bool { return x == m })
-	names := strings.Split(m.path[1:], "/")
+	t.unhang(m)
+}
+
+// unhang takes m from its place in the tree. t.mu is held.
+func (t *mountTable) unhang(m *mount) {
+	names := strings.Split(m.place()[1:], "/")
 	// The way down, as add has gone it.
 	o, d := t.root.mount.over, t.root
 	type step struct {

@@ -64,6 +64,20 @@ func (v *userVec) copyOut(p []byte) (int, error) { return v.move(p, true) }
 // copyIn fills p from the guest, likewise.
 func (v *userVec) copyIn(p []byte) (int, error) { return v.move(p, false) }
 
+// skip passes over n bytes.
+func (v *userVec) skip(n int) {
+	for n > 0 && v.left > 0 {
+		for v.cur.Len == 0 {
+			v.cur, v.rest = v.rest[0], v.rest[1:]
+		}
+		m := min(uint64(n), v.cur.Len)
+		v.cur.Base += m
+		v.cur.Len -= m
+		v.left -= int(m)
+		n -= int(m)
+	}
+}
+
 func (v *userVec) move(p []byte, out bool) (int, error) {
 	n := 0
 	for n < len(p) {

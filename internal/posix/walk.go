@@ -238,7 +238,7 @@ func (w *walker) up() error {
 // follow puts a symbolic link in w.at in front of the rest of the path. slash
 // says that one comes between them.
 func (w *walker) follow(link vfs.Readlinker, slash bool) error {
-	if w.links++; w.links > maxLinks || w.resolve&unix.RESOLVE_NO_SYMLINKS != 0 {
+	if w.links++; w.links > maxLinks || w.resolve&unix.RESOLVE_NO_SYMLINKS != 0 || w.at.mount.has(unix.MS_NOSYMFOLLOW) {
 		return syscall.ELOOP
 	}
 	if j, ok := link.(vfs.Jumper); ok {

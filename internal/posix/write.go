@@ -31,7 +31,7 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 	}
 	x.append = d.flags.Load()&unix.O_APPEND != 0 && x.flags&rwNoappend == 0 || x.flags&rwAppend != 0
 	var n int
-	if d.sock != nil {
+	if d.sock != nil || d.net != nil {
 		n, err = t.socketWrite(d, x)
 	} else if x.at || d.stream || d.keeper != nil {
 		if err := x.check(); err != nil {
@@ -39,10 +39,14 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 		}
 		n, err = t.write(x)
 	} else {
-		if err := d.offset.lock(t); err != nil {
+		if x.flags&(rwAppend|rwNoappend) != 0 {
+			err = t.lockOwnOffset(x)
+		} else {
+			err = t.lockOffset(x)
+		}
+		if err != nil {
 			return 0, err
 		}
-		x.off = d.off
 		if err = x.check(); err == nil {
 			if n, err = t.write(x); n > 0 {
 				d.off = x.off
@@ -61,6 +65,7 @@ func (t *Task) writeFD(fd int, x *transfer) (uint64, error) {
 		if !d.stream {
 			t.modified(d.path)
 		}
+		t.used(fd, d)
 		return uint64(n), nil
 	}
 	return 0, err
@@ -92,7 +97,7 @@ func (t *Task) write(x *transfer) (n int, err error) {
 			done, err := t.writeSome(x, buf)
 			n += done
 			if err != nil {
-				if errnoOf(err) == syscall.EPIPE && d.stream {
+				if errnoOf(err) == syscall.EPIPE && d.stream && !isMessenger(d) {
 					t.signal(abi.KillInfo(syscall.SIGPIPE, 0, int32(t.proc.pid), t.creds.Load().UID))
 				}
 				return n, err
@@ -119,6 +124,14 @@ func (t *Task) writeSome(x *transfer, buf []byte) (int, error) {
 		if err == nil || errnoOf(err) != syscall.EAGAIN || d.nonblocking() || x.flags&rwNowait != 0 {
 			return n, err
 		}
+		if d.net != nil { // see socketWait
+			p := d.net.patience(vfs.EventsOut)
+			err := t.retrySocket(d.net, vfs.EventsOut, &p, func() error {
+				n, err = x.writeOnce(t, buf)
+				return err
+			})
+			return n, err
+		}
 		if err := t.awaitReady(d, vfs.EventsOut); err != nil {
 			return 0, err
 		}
@@ -129,6 +142,9 @@ func (x *transfer) writeOnce(t *Task, buf []byte) (int, error) {
 	d := x.d
 	if d.keeper != nil && !x.at {
 		return d.keeper.WriteNext(t.context(), buf)
+	}
+	if x.lent != nil {
+		return x.lent.WriteNext(t.context(), buf)
 	}
 	if d.writer == nil {
 		return 0, syscall.ESPIPE

@@ -16,6 +16,22 @@
 //	Name []byte `lane:"max=255"`
 //	Tags []Tag  `lane:"max=16,since=2"`
 //
+// What takes no bytes cannot be in a slice. Fields are added at a struct's end, with
+// since; numbers and versions are never used for something else.
+//
+// The file that is written has for each protocol a Client and a Server interface:
+//
+//	cfg := lane.Config{Protocol: kv.ProtocolName, Version: kv.ProtocolVersion, Oldest: kv.ProtocolOldest}
+//	l, err := lane.Dial(ctx, path, cfg)
+//	err = kv.Client{Lane: l}.Get(ctx, &kv.GetRequest{Key: key}, &reply, nil)
+//
+//	listener.Serve(ctx, kv.Handler(store), lane.ServeOptions{}, nil) // store implements kv.Server
+//
+// A reply's fields have room for lane.InlineData bytes (EMSGSIZE beyond); what is
+// larger goes beside them as bulk, in both directions (lane.Extra, Request.Room).
+// A message that breaks the protocol is answered with EBADMSG, an unknown operation
+// with ENOSYS. lane/internal/kv is an example.
+//
 // docs/lane-protocol.md gives the bytes.
 package main
 

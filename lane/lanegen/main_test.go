@@ -36,6 +36,8 @@ func TestBadProtocolsAreRefused(t *testing.T) {
 		"hidden field":       {"//lane:protocol p 1\ntype A struct{ x int32 }", "not exported"},
 		"contains itself":    {"//lane:protocol p 1\ntype A struct{ X []B }\ntype B struct { Y [2]A }", "contains itself"},
 		"old after new":      {"//lane:protocol p 2\ntype A struct{ X int32 `lane:\"since=2\"`\nY int32 }", "new fields go to the end"},
+		"slice of nothing":   {"//lane:protocol p 1\ntype A struct{ X []B }\ntype B struct{ Y [0]int32 }", "no bound"},
+		"slice of the new":   {"//lane:protocol p 2 1\ntype A struct{ X [2][]B }\ntype B struct{ Y int32 `lane:\"since=2\"` }", "no bound"},
 		"unknown tag":        {"//lane:protocol p 2\ntype A struct{ X int32 `lane:\"min=2\"` }", "bad tag"},
 		"max on a number":    {"//lane:protocol p 2\ntype A struct{ X int32 `lane:\"max=2\"` }", "bad tag"},
 		"unknown directive":  {"//lane:protocol p 2\n//lane:cal 1 A B C", "unknown //lane:"},

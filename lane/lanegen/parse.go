@@ -127,6 +127,11 @@ func parse(name string, src []byte) (*protocol, error) {
 			return nil, err
 		}
 	}
+	for _, s := range p.structs {
+		if err := s.bounded(); err != nil {
+			return nil, err
+		}
+	}
 	return p, p.checkOps()
 }
 
@@ -278,6 +283,20 @@ func (s *structType) acyclic(path []string) error {
 		if t.kind == kindStruct {
 			if err := t.def.acyclic(append(path, s.name)); err != nil {
 				return err
+			}
+		}
+	}
+	return nil
+}
+
+// bounded refuses slices of what may take no bytes: a few bytes would then stand for
+// any count of elements.
+func (s *structType) bounded() error {
+	for _, f := range s.fields {
+		for t := f.t; t.elem != nil; t = t.elem {
+			if t.kind == kindSlice && t.elem.least() == 0 {
+				return fmt.Errorf("%s.%s: a slice of %s, which takes no bytes in some version, would have no bound; give it a field",
+					s.name, f.name, t.elem.name)
 			}
 		}
 	}

@@ -35,7 +35,7 @@ func (c Client) %[1]s(ctx context.Context, req *%[2]s, rep *%[3]s, x *lane.Extra
 	if err := s.Call(%[5]s, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 `, o.name, o.request, o.rep, how, ctx)

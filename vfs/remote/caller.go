@@ -3,14 +3,15 @@ package remote
 import (
 	"context"
 	"encoding/binary"
+	"syscall"
 
 	"github.com/hati-os/hati/vfs"
 )
 
 // Every call ends with who makes it: a byte that is 1 if that is known, the user,
-// the group, the process. The server believes it as it believes the rest: a box
+// the group, the process and the host's number of that. The server believes it as it believes the rest: a box
 // vouches for its own programs.
-const callerSize = 13
+const callerSize = 17
 
 // trailer appends the caller.
 func trailer(ctx context.Context, data []byte) []byte {
@@ -22,7 +23,8 @@ func trailer(ctx context.Context, data []byte) []byte {
 	data = append(data, flag)
 	data = binary.LittleEndian.AppendUint32(data, c.UID)
 	data = binary.LittleEndian.AppendUint32(data, c.GID)
-	return binary.LittleEndian.AppendUint32(data, uint32(c.PID))
+	data = binary.LittleEndian.AppendUint32(data, uint32(c.PID))
+	return binary.LittleEndian.AppendUint32(data, uint32(vfs.HostPID(ctx)))
 }
 
 // takeCaller cuts the caller off a request and returns its ctx with it.
@@ -38,7 +40,7 @@ func takeCaller(ctx context.Context, data *[]byte) (context.Context, bool) {
 	}
 	c := vfs.Caller{UID: binary.LittleEndian.Uint32(p[1:]), GID: binary.LittleEndian.Uint32(p[5:]),
 		PID: int32(binary.LittleEndian.Uint32(p[9:]))}
-	known := callerContext{ctx, c}
+	known := callerContext{ctx, c, int32(binary.LittleEndian.Uint32(p[13:]))}
 	if a, ok := ctx.(requestContext); ok {
 		return &requestCaller{known, a}, true
 	}
@@ -55,6 +57,7 @@ type requestContext interface {
 type callerContext struct {
 	context.Context
 	caller vfs.Caller
+	host   int32
 }
 
 // requestCaller is a request's.
@@ -73,3 +76,11 @@ func (c *callerContext) Value(key any) any {
 
 // Caller implements vfs.CallerSource.
 func (c *callerContext) Caller() vfs.Caller { return c.caller }
+
+// HostPID implements vfs.HostPIDSource.
+func (c *callerContext) HostPID() int32 { return c.host }
+
+// FileOf refuses: a caller's descriptors stay in its own box. One that could be
+// named by number would be any file of any of its programs, and a server is only
+// owed what it was asked about.
+func (c *callerContext) FileOf(int) (vfs.File, func(), error) { return nil, nil, syscall.EOPNOTSUPP }

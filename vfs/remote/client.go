@@ -12,99 +12,111 @@ import (
 	"github.com/hati-os/hati/vfs/remote/internal/wire"
 )
 
-// Client is one end of a lane whose other end is a file system. Its methods may
-// be called concurrently.
+// Client is a file system whose server is at the other end of a lane. Its methods
+// may be called concurrently.
 type Client struct {
-	lane   *lane.Lane
-	call   wire.Client
-	fs     vfs.FS
-	root   vfs.Node
-	nodes  knownNodes
-	files  knownFiles
-	settle settler
-	args   argTable
-	loans  knownLoans
-	breach errorOnce
+	redialer[session, *session]
+	fs      vfs.FS
+	root    *node
+	orphans orphans
+	job     Job
+}
+
+// session is a client's lane to one server.
+type session struct {
+	talk
+	client   *Client
+	call     wire.Client
+	nodes    knownNodes
+	files    knownFiles
+	settle   settler
+	args     argTable
+	loans    knownLoans
+	survives bool // what the server has is found again when it is started anew
 }
 
 // New makes a file system of a lane's end, whose other end [Serve] answers. It
-// asks for the root; ctx may end that.
+// asks for the root; ctx may end that. When the lane ends, so does the file system.
 func New(ctx context.Context, end *lane.Lane) (*Client, error) {
-	end.Settle(Config(""))
-	c := &Client{lane: end, call: wire.Client{Lane: end}}
-	c.settle.client = c
-	c.nodes.byID, c.files.byID = map[uint64]*known{}, map[uint64]*pollFile{}
-	if err := end.Handle(c.handle, lane.ServeOptions{}); err != nil {
-		return nil, fmt.Errorf("remote: %w", err)
-	}
-	var rep wire.RootReply
-	err := c.outcome(c.call.Root(ctx, new(wire.Empty), &rep, nil))
-	if err == nil {
-		c.root, err = c.node(rep.Root)
-	}
-	if err != nil {
-		end.Close()
-		return nil, fmt.Errorf("remote: the server's root: %w", err)
-	}
-	c.settle.unordered = rep.Bits&wire.FSUnordered != 0
-	c.fs = plainFS{c}
-	if rep.Bits&wire.FSStatfs != 0 {
-		c.fs = statFS{plainFS{c}}
-	}
-	go func() {
-		<-end.Done()
-		c.files.wakeAll()
-	}()
-	return c, nil
+	return newClient(ctx, end, nil)
 }
 
 // Dial connects to the socket of a server (hati serve, or a [lane.Listener]).
 func Dial(ctx context.Context, path string) (*Client, error) {
-	end, err := lane.Dial(ctx, path, Config(path))
+	end, err := DialerOf(path)(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return New(ctx, end)
 }
 
+func newClient(ctx context.Context, end *lane.Lane, dial Dialer) (*Client, error) {
+	c := new(Client)
+	c.init(dial)
+	c.redialer.reach, c.follow = c.reach, c.orphans.add
+	s, rep, err := c.begin(ctx, end)
+	if err != nil {
+		c.leave(err)
+		return nil, err
+	}
+	root, err := s.node(rep.Root)
+	if err != nil {
+		end.Close()
+		c.leave(err)
+		return nil, fmt.Errorf("remote: the server's root: %w", err)
+	}
+	c.root, _ = base(c, root)
+	c.fs = plainFS{c}
+	if rep.Bits&wire.FSStatfs != 0 {
+		c.fs = statFS{plainFS{c}}
+	}
+	c.now.Store(s)
+	return c, nil
+}
+
+// begin makes a session of a lane.
+func (c *Client) begin(ctx context.Context, end *lane.Lane) (*session, *wire.RootReply, error) {
+	end.Settle(Config(""))
+	s := &session{client: c, talk: talk{lane: end}, call: wire.Client{Lane: end}}
+	s.settle.session = s
+	s.nodes.byID, s.files.byID = map[uint64]*known{}, map[uint64]*pollFile{}
+	if err := end.Handle(s.handle, lane.ServeOptions{}); err != nil {
+		return nil, nil, fmt.Errorf("remote: %w", err)
+	}
+	rep := new(wire.RootReply)
+	if err := s.outcome(s.call.Root(ctx, new(wire.Empty), rep, nil)); err != nil {
+		end.Close()
+		return nil, nil, fmt.Errorf("remote: the server's root: %w", err)
+	}
+	s.settle.unordered = rep.Bits&wire.FSUnordered != 0
+	s.survives = rep.Bits&wire.FSSurvives != 0 && c.dial != nil
+	go func() {
+		<-end.Done()
+		s.files.wakeAll()
+		s.loans.endAll()
+		s.hangUp()
+		if c.dial == nil {
+			c.leave(vfs.ErrShutdown)
+		}
+	}()
+	return s, rep, nil
+}
+
 // FS returns the file system.
 func (c *Client) FS() vfs.FS { return c.fs }
 
-// Close ends the lane: the server closes all files and releases all locks.
-func (c *Client) Close() error { return c.lane.Close() }
-
-// Done returns a channel that is closed when the lane has ended, by whomever.
-func (c *Client) Done() <-chan struct{} { return c.lane.Done() }
-
-// Err says why the lane has ended; nil before.
-func (c *Client) Err() error {
-	if e := c.breach.Load(); e != nil {
-		return *e
-	}
-	return c.lane.Err()
-}
-
-// Pending lists the requests under way.
-func (c *Client) Pending() []lane.Operation { return c.lane.Pending() }
-
-// broken ends the lane to a server that answered what no honest one does. The
-// request has done something, but what cannot be told.
-func (c *Client) broken(format string, args ...any) error {
-	err := fmt.Errorf("remote: the server broke the protocol: "+format, args...)
-	if c.breach.set(err) {
-		c.lane.Close()
-	}
-	return &doubt{err.Error()}
-}
+// Done returns a channel that is closed when the file system has ended: by Close,
+// or with the lane of [New] and [Dial], by whomever.
+func (c *Client) Done() <-chan struct{} { return c.life.Done() }
 
 type plainFS struct{ c *Client }
 
 // Root returns the node that the server named when the lane began.
 func (f plainFS) Root(ctx context.Context) (vfs.Node, error) {
-	if f.c.lane.Err() != nil {
+	if f.c.dial == nil && f.c.now.Load().lane.Err() != nil {
 		return nil, ErrGone
 	}
-	return f.c.root, nil
+	return f.c.root.self, nil
 }
 
 // Unmount ends the lane: nothing of the file system is in use any more.
@@ -114,11 +126,15 @@ type statFS struct{ plainFS }
 
 // Statfs describes the server's file system.
 func (f statFS) Statfs(ctx context.Context) (vfs.Statfs, error) {
-	if err := f.c.settle.wait(ctx); err != nil {
+	c, err := f.c.session(ctx)
+	if err == nil {
+		err = c.settle.wait(ctx)
+	}
+	if err != nil {
 		return vfs.Statfs{}, err
 	}
 	var rep wire.StatfsReply
-	err := f.c.outcome(f.c.call.Statfs(ctx, new(wire.Empty), &rep, nil))
+	err = c.outcome(c.call.Statfs(ctx, new(wire.Empty), &rep, nil))
 	return vfs.Statfs(rep), err
 }
 
@@ -173,7 +189,7 @@ func (t *argTable) with(token uint64, f func(vfs.IoctlArg) error) error {
 }
 
 // handle answers the server: its notes, and its questions about an ioctl.
-func (c *Client) handle(ctx context.Context, r *lane.Request) error {
+func (c *session) handle(ctx context.Context, r *lane.Request) error {
 	version := c.lane.Version()
 	const userSize = 20
 	if !r.IsNote && len(r.Data) == userSize+callerSize {
@@ -195,6 +211,13 @@ func (c *Client) handle(ctx context.Context, r *lane.Request) error {
 		if !c.loans.recall(m.Loan) {
 			return c.broken("loan %d was recalled and never given", m.Loan)
 		}
+		return nil
+	case r.Op == wire.OpSignal && r.IsNote:
+		var m wire.SignalNote
+		if err := m.DecodeLane(r.Data, version); err != nil {
+			return c.broken("%v", err)
+		}
+		c.signal(&m)
 		return nil
 	case (r.Op == wire.OpUserRead || r.Op == wire.OpUserWrite) && !r.IsNote:
 		var m wire.UserRequest

@@ -13,13 +13,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// file is what all open files have.
+// file is what all open files have. Its place changes when it is opened anew for a
+// server that was started anew.
 type file struct {
-	c      *Client
-	id     uint64
+	at     atomic.Pointer[place]
+	first  place // what at points to at first
 	bits   uint32
+	flags  int32
 	node   vfs.Node
-	closed uint32 // atomic
+	closed atomic.Bool
 }
 
 // dataFile is an open file that is no directory.
@@ -41,33 +43,53 @@ type (
 	}
 )
 
-func (c *Client) newFile(w wire.File, n vfs.Node) (vfs.File, error) {
+func (c *session) newFile(ctx context.Context, w wire.File, n vfs.Node, flags int) (vfs.File, error) {
 	if w.ID == 0 || w.Bits&^uint32(wire.FileBits) != 0 {
 		return nil, c.broken("file %d of kind %#x", w.ID, w.Bits)
 	}
-	f := file{c: c, id: w.ID, bits: w.Bits, node: n}
 	isDir, keeps, polls := w.Bits&wire.FileDir != 0, w.Bits&wire.FileKeeper != 0, w.Bits&wire.FilePollable != 0
-	b, _ := base(c, n)
+	b, _ := base(c.client, n)
 	switch {
 	case isDir != (b.kind&wire.NodeDir != 0):
 		return nil, c.broken("file %d of kind %#x", w.ID, w.Bits)
 	case isDir:
-		return &dirFile{file: f}, nil
+		f := &dirFile{}
+		f.begin(c, w, n, flags)
+		return f, nil
+	case w.Bits&wire.FileTerminal != 0 && polls:
+		return c.newTerminal(ctx, w, n, flags)
+	case w.Bits&wire.FilePoller != 0:
+		a := &askFile{}
+		a.begin(c, w, n, flags)
+		a.watch.begin(c, w, n, flags)
+		c.files.add(&a.watch)
+		return a, nil
 	case keeps && polls:
-		k := &keeperPollFile{pollFile: pollFile{dataFile: dataFile{file: f}}}
+		k := &keeperPollFile{}
+		k.begin(c, w, n, flags)
 		k.keeper.f = &k.pollFile.dataFile
 		c.files.add(&k.pollFile)
 		return k, nil
 	case keeps:
-		k := &keeperFile{dataFile: dataFile{file: f}}
+		k := &keeperFile{}
+		k.begin(c, w, n, flags)
 		k.keeper.f = &k.dataFile
 		return k, nil
 	case polls:
-		p := &pollFile{dataFile: dataFile{file: f}}
+		p := &pollFile{}
+		p.begin(c, w, n, flags)
 		c.files.add(p)
 		return p, nil
 	}
-	return &dataFile{file: f}, nil
+	f := &dataFile{}
+	f.begin(c, w, n, flags)
+	return f, nil
+}
+
+func (f *file) begin(c *session, w wire.File, n vfs.Node, flags int) {
+	f.bits, f.flags, f.node = w.Bits, int32(flags), n
+	f.first = place{c, w.ID}
+	f.at.Store(&f.first)
 }
 
 // Node returns what was opened.
@@ -75,21 +97,37 @@ func (f *file) Node() vfs.Node { return f.node }
 
 // Close tells the server, without waiting for it.
 func (f *file) Close() error {
-	if atomic.SwapUint32(&f.closed, 1) == 0 {
-		f.c.settle.close(f.id)
+	if !f.closed.Swap(true) {
+		p := f.at.Load()
+		p.c.settle.close(p.id)
 	}
 	return nil
 }
 
 // SetAttr changes the attributes through the open file.
 func (f *file) SetAttr(ctx context.Context, s vfs.SetAttr) error {
-	n, _ := base(f.c, f.node)
-	return n.setAttr(ctx, f.id, s)
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return err
+	}
+	n, _ := base(c.client, f.node)
+	nc, node, err := n.where(ctx)
+	if err == nil && nc != c {
+		err = ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	return c.setAttr(ctx, node, id, s)
 }
 
 // Sync flushes.
 func (f *file) Sync(ctx context.Context, dataOnly bool) error {
-	return f.c.outcome(f.c.call.Sync(ctx, &wire.SyncRequest{File: f.id, DataOnly: dataOnly}, new(wire.Empty), nil))
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return err
+	}
+	return c.outcome(c.call.Sync(ctx, &wire.SyncRequest{File: id, DataOnly: dataOnly}, new(wire.Empty), nil))
 }
 
 // Flush tells of a close(2), if the server wants to hear of it.
@@ -97,7 +135,11 @@ func (f *file) Flush(ctx context.Context) error {
 	if f.bits&wire.FileFlusher == 0 {
 		return nil
 	}
-	return f.c.outcome(f.c.call.Flush(ctx, &wire.FileRequest{File: f.id}, new(wire.Empty), nil))
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return err
+	}
+	return c.outcome(c.call.Flush(ctx, &wire.FileRequest{File: id}, new(wire.Empty), nil))
 }
 
 // Close gives the host file back, too.
@@ -111,7 +153,11 @@ func (f *file) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
 	if f.bits&wire.FileLocker == 0 {
 		return f.nodeLock().GetLock(ctx, l)
 	}
-	return f.c.getLock(ctx, 0, f.id, &l)
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return vfs.Lock{}, err
+	}
+	return c.getLock(ctx, lockRequest(0, id, &l, false))
 }
 
 // SetLock: see GetLock.
@@ -119,7 +165,14 @@ func (f *file) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
 	if f.bits&wire.FileLocker == 0 {
 		return f.nodeLock().SetLock(ctx, l, wait)
 	}
-	return f.c.setLock(ctx, 0, f.id, &l, wait)
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.setLock(ctx, lockRequest(0, id, &l, wait))
+	n, _ := base(c.client, f.node)
+	n.trace.locking(c, &l, err)
+	return err
 }
 
 // nodeLock is the file's node, if that has locks.
@@ -142,28 +195,36 @@ func (f *file) Ioctl(ctx context.Context, cmd uint32, arg vfs.IoctlArg) (uintptr
 	if f.bits&wire.FileIoctler == 0 {
 		return 0, syscall.ENOTTY
 	}
-	token := f.c.args.add(arg)
-	defer f.c.args.remove(token)
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return 0, err
+	}
+	token := c.args.add(arg)
+	defer c.args.remove(token)
 	var rep wire.CountReply
-	req := wire.IoctlRequest{File: f.id, Cmd: cmd, Value: arg.Value(), Token: token}
-	err := f.c.call.Ioctl(ctx, &req, &rep, nil)
-	return uintptr(rep.N), f.c.outcome(err)
+	req := wire.IoctlRequest{File: id, Cmd: cmd, Value: arg.Value(), Token: token}
+	err = c.call.Ioctl(ctx, &req, &rep, nil)
+	return uintptr(rep.N), c.outcome(err)
 }
 
 // ReadDir returns the entries that follow cookie.
 func (f *dirFile) ReadDir(ctx context.Context, cookie uint64, limit int) ([]vfs.Dirent, error) {
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return nil, err
+	}
 	const room = 32 << 10
 	x := lane.Extra{Room: make([]byte, min(room, 512+limit*64))}
-	req := wire.ReadDirRequest{File: f.id, Cookie: cookie, Max: uint32(min(limit, math.MaxInt32))}
-	if err := f.c.call.ReadDir(ctx, &req, new(wire.Empty), &x); err != nil {
-		return nil, f.c.outcome(err)
+	req := wire.ReadDirRequest{File: id, Cookie: cookie, Max: uint32(min(limit, math.MaxInt32))}
+	if err := c.call.ReadDir(ctx, &req, new(wire.Empty), &x); err != nil {
+		return nil, c.outcome(err)
 	}
 	var list []vfs.Dirent
 	for p := x.Room; len(p) > 0; {
 		var e wire.Dirent
 		rest, err := e.Take(p)
 		if err != nil || !checkName(e.Name) || e.Next < 3 || len(list) == limit {
-			return nil, f.c.broken("entry %q of a directory", e.Name)
+			return nil, c.broken("entry %q of a directory", e.Name)
 		}
 		list = append(list, vfs.Dirent{Name: e.Name, Ino: e.Ino, Type: e.Type, Next: e.Next})
 		p = rest
@@ -195,53 +256,65 @@ func (io *ioCall) put() {
 
 // Read reads at off.
 func (f *dataFile) Read(ctx context.Context, p []byte, off int64) (int, error) {
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return 0, err
+	}
 	io := ioCalls.Get().(*ioCall)
 	defer io.put()
 	p = p[:min(len(p), wire.MaxTransfer)]
-	if n, ok, err := f.readHost(ctx, p, off); ok {
+	if n, ok, err := f.readHost(ctx, c, id, p, off); ok {
 		return n, err
 	}
-	io.read = wire.ReadRequest{File: f.id, Off: off, Size: uint32(len(p))}
+	io.read = wire.ReadRequest{File: id, Off: off, Size: uint32(len(p))}
 	io.x.Room = p
-	if err := f.c.call.Read(ctx, &io.read, &io.empty, &io.x); err != nil {
-		return 0, f.c.outcome(err)
+	if err := c.call.Read(ctx, &io.read, &io.empty, &io.x); err != nil {
+		return 0, c.outcome(err)
 	}
 	return len(io.x.Room), nil
 }
 
 // Write writes at off.
 func (f *dataFile) Write(ctx context.Context, p []byte, off int64) (int, error) {
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return 0, err
+	}
 	io := ioCalls.Get().(*ioCall)
 	defer io.put()
 	p = p[:min(len(p), wire.MaxTransfer)]
-	if n, ok, err := f.writeHost(ctx, p, off); ok {
+	if n, ok, err := f.writeHost(ctx, c, id, p, off); ok {
 		return n, err
 	}
-	io.write = wire.WriteRequest{File: f.id, Off: off}
+	io.write = wire.WriteRequest{File: id, Off: off}
 	io.x.Bulk = p
-	err := f.c.call.Write(ctx, &io.write, &io.count, &io.x)
-	return f.wrote(io, len(p), err)
+	err = c.call.Write(ctx, &io.write, &io.count, &io.x)
+	return c.wrote(io, len(p), err)
 }
 
-func (f *dataFile) wrote(io *ioCall, most int, err error) (int, error) {
+func (c *session) wrote(io *ioCall, most int, err error) (int, error) {
 	if err != nil {
-		return 0, f.c.outcome(err)
+		return 0, c.outcome(err)
 	}
 	if io.count.N < 0 || io.count.N > int64(most) || io.count.End < 0 {
-		return 0, f.c.broken("%d bytes written of %d", io.count.N, most)
+		return 0, c.broken("%d bytes written of %d", io.count.N, most)
 	}
 	return int(io.count.N), nil
 }
 
 // Append writes at the end.
 func (f *dataFile) Append(ctx context.Context, p []byte) (int, int64, error) {
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
 	io := ioCalls.Get().(*ioCall)
 	defer io.put()
 	p = p[:min(len(p), wire.MaxTransfer)]
-	io.write = wire.WriteRequest{File: f.id}
+	io.write = wire.WriteRequest{File: id}
 	io.x.Bulk = p
-	err := f.c.call.Append(ctx, &io.write, &io.count, &io.x)
-	n, err := f.wrote(io, len(p), err)
+	err = c.call.Append(ctx, &io.write, &io.count, &io.x)
+	n, err := c.wrote(io, len(p), err)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -250,44 +323,63 @@ func (f *dataFile) Append(ctx context.Context, p []byte) (int, int64, error) {
 
 // SeekData finds data or a hole.
 func (f *dataFile) SeekData(ctx context.Context, off int64, hole bool) (int64, error) {
-	req := wire.SeekRequest{File: f.id, Off: off}
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return 0, err
+	}
+	req := wire.SeekRequest{File: id, Off: off}
 	if hole {
 		req.Whence = 1
 	}
-	return f.seek(f.c.call.SeekData, ctx, &req)
+	return c.seek(c.call.SeekData, ctx, &req)
 }
 
-func (f *dataFile) seek(call func(context.Context, *wire.SeekRequest, *wire.CountReply, *lane.Extra) error,
+func (c *session) seek(call func(context.Context, *wire.SeekRequest, *wire.CountReply, *lane.Extra) error,
 	ctx context.Context, req *wire.SeekRequest) (int64, error) {
 	var rep wire.CountReply
 	if err := call(ctx, req, &rep, nil); err != nil {
-		return 0, f.c.outcome(err)
+		return 0, c.outcome(err)
 	}
 	if rep.N < 0 {
-		return 0, f.c.broken("offset %d", rep.N)
+		return 0, c.broken("offset %d", rep.N)
 	}
 	return rep.N, nil
 }
 
 // Allocate is fallocate(2).
 func (f *dataFile) Allocate(ctx context.Context, mode uint32, off, length int64) error {
-	req := wire.AllocateRequest{File: f.id, Mode: mode, Off: off, Length: length}
-	return f.c.outcome(f.c.call.Allocate(ctx, &req, new(wire.Empty), nil))
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return err
+	}
+	req := wire.AllocateRequest{File: id, Mode: mode, Off: off, Length: length}
+	return c.outcome(c.call.Allocate(ctx, &req, new(wire.Empty), nil))
 }
 
 // CopyRange has the server copy between two of its files.
 func (f *dataFile) CopyRange(ctx context.Context, off int64, to vfs.File, toOff int64, n int64) (int64, error) {
 	t, ok := to.(interface{ data() *dataFile })
-	if !ok || t.data().c != f.c {
+	if !ok || t.data().first.c.client != f.first.c.client {
 		return 0, syscall.EXDEV
 	}
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return 0, err
+	}
+	toC, toID, err := t.data().where(ctx)
+	if err == nil && toC != c {
+		err = ErrGone
+	}
+	if err != nil {
+		return 0, err
+	}
 	var rep wire.CountReply
-	req := wire.CopyRequest{File: f.id, Off: off, To: t.data().id, ToOff: toOff, N: n}
-	if err := f.c.call.CopyRange(ctx, &req, &rep, nil); err != nil {
-		return 0, f.c.outcome(err)
+	req := wire.CopyRequest{File: id, Off: off, To: toID, ToOff: toOff, N: n}
+	if err := c.call.CopyRange(ctx, &req, &rep, nil); err != nil {
+		return 0, c.outcome(err)
 	}
 	if rep.N < 0 || rep.N > n {
-		return 0, f.c.broken("%d bytes copied of %d", rep.N, n)
+		return 0, c.broken("%d bytes copied of %d", rep.N, n)
 	}
 	return rep.N, nil
 }
@@ -300,19 +392,23 @@ func (f *dataFile) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping,
 	if f.bits&wire.FileMapper == 0 {
 		return vfs.Mapping{}, syscall.ENODEV
 	}
-	if l := f.borrowed(ctx); l != nil {
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return vfs.Mapping{}, err
+	}
+	if l := f.borrowed(ctx, c, id); l != nil {
 		var once sync.Once
 		return vfs.Mapping{FD: l.o.FD(), Offset: l.off, Release: func() { once.Do(l.leave) }}, nil
 	}
 	var rep wire.MapReply
 	var x lane.Extra
-	if err := f.c.call.Map(ctx, &wire.MapRequest{File: f.id, Prot: uint32(prot), Shared: shared}, &rep, &x); err != nil {
-		return vfs.Mapping{}, f.c.outcome(err)
+	if err := c.call.Map(ctx, &wire.MapRequest{File: id, Prot: uint32(prot), Shared: shared}, &rep, &x); err != nil {
+		return vfs.Mapping{}, c.outcome(err)
 	}
-	o, fd, err := f.object(x.Got)
+	o, fd, err := c.object(x.Got, false)
 	if err == nil && (rep.Offset < 0 || rep.Offset%4096 != 0) {
 		o.Close()
-		err = f.c.broken("an object that begins at %d", rep.Offset)
+		err = c.broken("an object that begins at %d", rep.Offset)
 	}
 	if err != nil {
 		return vfs.Mapping{}, err
@@ -322,50 +418,28 @@ func (f *dataFile) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping,
 }
 
 // object takes the one file that came with a reply: a regular one, which memory
-// objects are too, since the pages of others may be anything.
-func (f *dataFile) object(got []lane.Object) (*lane.File, int, error) {
+// objects are too, since the pages of others may be anything; of a stream a pipe or
+// a socket.
+func (c *session) object(got []lane.Object, stream bool) (*lane.File, int, error) {
 	var o *lane.File
 	if len(got) == 1 {
 		o, _ = got[0].(*lane.File)
 	}
 	var st unix.Stat_t
-	if o != nil && unix.Fstat(o.FD(), &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
-		return o, o.FD(), nil
+	if o != nil && unix.Fstat(o.FD(), &st) == nil {
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFREG:
+			if !stream {
+				return o, o.FD(), nil
+			}
+		case unix.S_IFIFO, unix.S_IFSOCK:
+			if stream {
+				return o, o.FD(), nil
+			}
+		}
 	}
 	for _, x := range got {
 		x.Close()
 	}
-	return nil, -1, f.c.broken("no object to map")
-}
-
-// keeper is a file whose offset is its server's.
-type keeper struct{ f *dataFile }
-
-// ReadNext reads at the server's offset.
-func (k keeper) ReadNext(ctx context.Context, p []byte) (int, error) {
-	io := ioCalls.Get().(*ioCall)
-	defer io.put()
-	p = p[:min(len(p), wire.MaxTransfer)]
-	io.read = wire.ReadRequest{File: k.f.id, Size: uint32(len(p))}
-	io.x.Room = p
-	if err := k.f.c.call.ReadNext(ctx, &io.read, &io.empty, &io.x); err != nil {
-		return 0, k.f.c.outcome(err)
-	}
-	return len(io.x.Room), nil
-}
-
-// WriteNext writes at the server's offset.
-func (k keeper) WriteNext(ctx context.Context, p []byte) (int, error) {
-	io := ioCalls.Get().(*ioCall)
-	defer io.put()
-	p = p[:min(len(p), wire.MaxTransfer)]
-	io.write = wire.WriteRequest{File: k.f.id}
-	io.x.Bulk = p
-	err := k.f.c.call.WriteNext(ctx, &io.write, &io.count, &io.x)
-	return k.f.wrote(io, len(p), err)
-}
-
-// Lseek moves the server's offset.
-func (k keeper) Lseek(ctx context.Context, off int64, whence int) (int64, error) {
-	return k.f.seek(k.f.c.call.Seek, ctx, &wire.SeekRequest{File: k.f.id, Off: off, Whence: int32(whence)})
+	return nil, -1, c.broken("no object to map or lend")
 }

@@ -2,12 +2,16 @@ package remote
 
 import (
 	"context"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/hati-os/hati/cancel"
 	"github.com/hati-os/hati/lane"
+	"github.com/hati-os/hati/vfs"
 	"github.com/hati-os/hati/vfs/remote/internal/wire"
 )
 
@@ -16,19 +20,68 @@ import (
 type borrower struct {
 	loan  atomic.Pointer[loan]
 	mu    sync.Mutex // guards the rest
-	asked bool
-	over  bool // closed
+	asked *session   // where it was asked for
+	over  bool       // closed
 }
 
 // loan is a host file that this process may use until it is recalled or the lane
 // ends. Its last user closes it.
 type loan struct {
-	c     *Client
+	c     *session
 	id    uint64
 	o     *lane.File
 	off   int64
 	users atomic.Int32 // and one for the loan itself
 	ended atomic.Bool
+
+	recall func() // tells who was lent it on, if anybody was
+}
+
+// Lend asks the server for the object, to hand it on. With own false it is
+// EOPNOTSUPP: it is used here already.
+func (f *dataFile) Lend(ctx context.Context, own bool, recall func()) (vfs.Loan, error) {
+	if f.bits&wire.FileLender == 0 || !own {
+		return vfs.Loan{}, syscall.EOPNOTSUPP
+	}
+	c, id, err := f.where(ctx)
+	if err != nil {
+		return vfs.Loan{}, err
+	}
+	c.loans.asking(1)
+	defer c.loans.asking(-1)
+	l, err := c.lend(ctx, id, true, f.IsStream())
+	if err != nil {
+		return vfs.Loan{}, err
+	}
+	l.recall = recall
+	l.users.Add(1)
+	if !c.loans.add(l) {
+		l.end()
+	}
+	return vfs.Loan{FD: l.o.FD(), Offset: l.off, Return: sync.OnceFunc(func() {
+		l.end()
+		l.leave()
+	})}, nil
+}
+
+// lend asks for a loan. It is the caller's to add, between calls of asking.
+func (c *session) lend(ctx context.Context, id uint64, own, stream bool) (*loan, error) {
+	var rep wire.LendReply
+	var x lane.Extra
+	if err := c.call.Lend(ctx, &wire.LendRequest{File: id, Own: own}, &rep, &x); err != nil {
+		return nil, c.outcome(err)
+	}
+	o, _, err := c.object(x.Got, stream)
+	if err != nil {
+		return nil, err
+	}
+	if rep.Offset < 0 || rep.Loan == 0 {
+		o.Close()
+		return nil, c.broken("loan %d at %d", rep.Loan, rep.Offset)
+	}
+	l := &loan{c: c, id: rep.Loan, o: o, off: rep.Offset}
+	l.users.Store(1)
+	return l, nil
 }
 
 // enter adds a user, unless the loan has ended.
@@ -55,18 +108,21 @@ func (l *loan) leave() {
 // end lets nobody in any more.
 func (l *loan) end() {
 	if !l.ended.Swap(true) {
+		if l.recall != nil {
+			l.recall()
+		}
 		l.leave()
 	}
 }
 
 // borrowed returns the loan of f's host file, entered, or nil.
-func (f *dataFile) borrowed(ctx context.Context) *loan {
+func (f *dataFile) borrowed(ctx context.Context, c *session, id uint64) *loan {
 	if f.bits&wire.FileLender == 0 {
 		return nil
 	}
 	l := f.host.loan.Load()
-	if l == nil {
-		l = f.borrow(ctx)
+	if l == nil || l.c != c {
+		l = f.borrow(ctx, c, id)
 	}
 	if l == nil || !l.enter() {
 		return nil
@@ -74,42 +130,34 @@ func (f *dataFile) borrowed(ctx context.Context) *loan {
 	return l
 }
 
-// borrow asks for the host file, once. Whatever goes wrong, the server can still
-// be asked for each transfer.
-func (f *dataFile) borrow(ctx context.Context) *loan {
+// borrow asks for the host file, once on each lane. Whatever goes wrong, the server
+// can still be asked for each transfer.
+func (f *dataFile) borrow(ctx context.Context, c *session, id uint64) *loan {
 	b := &f.host
 	b.mu.Lock()
-	if b.asked || b.over {
+	if b.asked == c || b.over {
 		b.mu.Unlock()
 		return b.loan.Load()
 	}
-	b.asked = true
+	b.asked = c
+	old := b.loan.Swap(nil) // a dead server's
 	b.mu.Unlock()
-	f.c.loans.asking(1)
-	defer f.c.loans.asking(-1)
-	var rep wire.LendReply
-	var x lane.Extra
-	if f.c.call.Lend(ctx, &wire.LendRequest{File: f.id}, &rep, &x) != nil {
-		return nil
+	if old != nil {
+		old.end()
 	}
-	o, _, err := f.object(x.Got)
+	c.loans.asking(1)
+	defer c.loans.asking(-1)
+	l, err := c.lend(ctx, id, false, f.IsStream())
 	if err != nil {
 		return nil
 	}
-	if rep.Offset < 0 || rep.Loan == 0 {
-		o.Close()
-		_ = f.c.broken("loan %d at %d", rep.Loan, rep.Offset)
-		return nil
-	}
-	l := &loan{c: f.c, id: rep.Loan, o: o, off: rep.Offset}
-	l.users.Store(1)
 	b.mu.Lock()
-	over := b.over
+	over := b.over || b.asked != c
 	if !over {
 		b.loan.Store(l)
 	}
 	b.mu.Unlock()
-	if over || !f.c.loans.add(l) {
+	if over || !c.loans.add(l) {
 		l.end()
 	}
 	return l
@@ -128,11 +176,11 @@ func (b *borrower) giveBack() {
 
 // read and write are transfers that cross to nobody. ok is false when there is no
 // loan: ask the server.
-func (f *dataFile) readHost(ctx context.Context, p []byte, off int64) (n int, ok bool, err error) {
-	if off < 0 || off > math.MaxInt64>>1 {
+func (f *dataFile) readHost(ctx context.Context, c *session, id uint64, p []byte, off int64) (n int, ok bool, err error) {
+	if off < 0 || off > math.MaxInt64>>1 || f.IsStream() {
 		return 0, false, nil
 	}
-	l := f.borrowed(ctx)
+	l := f.borrowed(ctx, c, id)
 	if l == nil {
 		return 0, false, nil
 	}
@@ -141,11 +189,11 @@ func (f *dataFile) readHost(ctx context.Context, p []byte, off int64) (n int, ok
 	return max(n, 0), true, err
 }
 
-func (f *dataFile) writeHost(ctx context.Context, p []byte, off int64) (n int, ok bool, err error) {
-	if off < 0 || off > math.MaxInt64>>1 {
+func (f *dataFile) writeHost(ctx context.Context, c *session, id uint64, p []byte, off int64) (n int, ok bool, err error) {
+	if off < 0 || off > math.MaxInt64>>1 || f.IsStream() {
 		return 0, false, nil
 	}
-	l := f.borrowed(ctx)
+	l := f.borrowed(ctx, c, id)
 	if l == nil {
 		return 0, false, nil
 	}
@@ -184,6 +232,16 @@ func (t *knownLoans) add(l *loan) bool {
 	}
 	t.loans[l.id] = l
 	return true
+}
+
+// endAll ends all loans: their server is gone.
+func (t *knownLoans) endAll() {
+	t.mu.Lock()
+	all := slices.Collect(maps.Values(t.loans))
+	t.mu.Unlock()
+	for _, l := range all {
+		l.end()
+	}
 }
 
 func (t *knownLoans) remove(id uint64) {

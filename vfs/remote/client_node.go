@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hati-os/hati/lane"
@@ -12,12 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// node is what all kinds of nodes have.
+// place is the number of a node, or of a file, on a lane.
+type place struct {
+	c  *session
+	id uint64
+}
+
+// node is what all kinds of nodes have. Its place changes when its server is
+// started anew.
 type node struct {
-	c    *Client
-	id   uint64
-	kind uint32 // wire's bits
-	self vfs.Node
+	client *Client
+	at     atomic.Pointer[place]
+	first  place  // what at points to at first
+	kind   uint32 // wire's bits
+	self   vfs.Node
+	trace  trace
 }
 
 // The kinds of nodes: POSIX looks at what they are, so each is no more than its
@@ -37,9 +47,12 @@ type (
 	}
 )
 
-func newNode(c *Client, w wire.Node) *node {
+func newNode(c *session, w wire.Node) *node {
 	var n *node
 	switch {
+	case w.Bits&wire.NodeLine != 0:
+		l := &line{}
+		n, l.self = &l.node, l
 	case w.Bits&wire.NodeLink != 0:
 		s := &symlink{}
 		n, s.self = &s.node, s
@@ -59,14 +72,16 @@ func newNode(c *Client, w wire.Node) *node {
 		s := &special{}
 		n, s.self = &s.node, s
 	}
-	n.c, n.id, n.kind = c, w.ID, w.Bits
+	n.client, n.kind = c.client, w.Bits
+	n.first = place{c, w.ID}
+	n.at.Store(&n.first)
 	return n
 }
 
 // base returns the node part of one of this package's nodes of client c.
 func base(c *Client, n vfs.Node) (*node, bool) {
 	b, ok := n.(interface{ common() *node })
-	if !ok || b.common().c != c {
+	if !ok || b.common().client != c {
 		return nil, false
 	}
 	return b.common(), true
@@ -83,16 +98,20 @@ var statCalls = sync.Pool{New: func() any { return new(statCall) }}
 
 // Stat returns the attributes that the server has now.
 func (n *node) Stat(ctx context.Context) (vfs.Attr, error) {
+	c, id, err := n.where(ctx)
+	if err != nil {
+		return vfs.Attr{}, err
+	}
 	s := statCalls.Get().(*statCall)
 	defer statCalls.Put(s)
-	s.req.Node = n.id
-	if err := n.c.call.Stat(ctx, &s.req, &s.rep, nil); err != nil {
-		return vfs.Attr{}, n.c.outcome(err)
+	s.req.Node = id
+	if err := c.call.Stat(ctx, &s.req, &s.rep, nil); err != nil {
+		return vfs.Attr{}, c.outcome(err)
 	}
 	a := &s.rep.Attr
 	isDir, isLink := a.Mode&unix.S_IFMT == unix.S_IFDIR, a.Mode&unix.S_IFMT == unix.S_IFLNK
 	if a.Size < 0 || a.Blocks < 0 || isDir != (n.kind&wire.NodeDir != 0) || isLink != (n.kind&wire.NodeLink != 0) {
-		return vfs.Attr{}, n.c.broken("node %d: mode %#o, size %d", n.id, a.Mode, a.Size)
+		return vfs.Attr{}, c.broken("node %d: mode %#o, size %d", id, a.Mode, a.Size)
 	}
 	return vfs.Attr{
 		Dev: a.Dev, Ino: a.Ino, Rdev: a.Rdev, Mode: a.Mode, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Blksize: a.Blksize,
@@ -106,16 +125,26 @@ func (n *node) Access(ctx context.Context, mask uint32) error {
 	if n.kind&wire.NodeAccesser == 0 {
 		return nil
 	}
-	return n.c.outcome(n.c.call.Access(ctx, &wire.AccessRequest{Node: n.id, Mask: mask}, new(wire.Empty), nil))
+	c, id, err := n.where(ctx)
+	if err != nil {
+		return err
+	}
+	return c.outcome(c.call.Access(ctx, &wire.AccessRequest{Node: id, Mask: mask}, new(wire.Empty), nil))
 }
 
 // SetAttr changes attributes.
-func (n *node) SetAttr(ctx context.Context, s vfs.SetAttr) error { return n.setAttr(ctx, 0, s) }
+func (n *node) SetAttr(ctx context.Context, s vfs.SetAttr) error {
+	c, id, err := n.where(ctx)
+	if err != nil {
+		return err
+	}
+	return c.setAttr(ctx, id, 0, s)
+}
 
-func (n *node) setAttr(ctx context.Context, file uint64, s vfs.SetAttr) error {
-	req := wire.SetAttrRequest{Node: n.id, File: file, Valid: s.Valid, Mode: s.Mode, UID: s.UID, GID: s.GID,
+func (c *session) setAttr(ctx context.Context, node, file uint64, s vfs.SetAttr) error {
+	req := wire.SetAttrRequest{Node: node, File: file, Valid: s.Valid, Mode: s.Mode, UID: s.UID, GID: s.GID,
 		Size: s.Size, Atime: wireTime(s.Atime), Mtime: wireTime(s.Mtime)}
-	return n.c.outcome(n.c.call.SetAttr(ctx, &req, new(wire.Empty), nil))
+	return c.outcome(c.call.SetAttr(ctx, &req, new(wire.Empty), nil))
 }
 
 // maxXattr is the largest value, or list, of extended attributes (xattr(7)).
@@ -126,10 +155,13 @@ func (n *node) Getxattr(ctx context.Context, name string) ([]byte, error) {
 	if len(name) > 255 {
 		return nil, syscall.ERANGE
 	}
-	x := lane.Extra{Room: make([]byte, maxXattr)}
-	err := n.c.call.Getxattr(ctx, &wire.NameRequest{Node: n.id, Name: name}, new(wire.Empty), &x)
+	c, id, err := n.where(ctx)
 	if err != nil {
-		return nil, n.c.outcome(err)
+		return nil, err
+	}
+	x := lane.Extra{Room: make([]byte, maxXattr)}
+	if err := c.call.Getxattr(ctx, &wire.NameRequest{Node: id, Name: name}, new(wire.Empty), &x); err != nil {
+		return nil, c.outcome(err)
 	}
 	return append([]byte(nil), x.Room...), nil
 }
@@ -142,23 +174,31 @@ func (n *node) Setxattr(ctx context.Context, name string, value []byte, flags in
 	if len(value) > maxXattr {
 		return syscall.E2BIG
 	}
+	c, id, err := n.where(ctx)
+	if err != nil {
+		return err
+	}
 	x := lane.Extra{Bulk: value}
-	req := wire.XattrRequest{Node: n.id, Name: name, Flags: int32(flags)}
-	return n.c.outcome(n.c.call.Setxattr(ctx, &req, new(wire.Empty), &x))
+	req := wire.XattrRequest{Node: id, Name: name, Flags: int32(flags)}
+	return c.outcome(c.call.Setxattr(ctx, &req, new(wire.Empty), &x))
 }
 
 // Listxattr lists the names of extended attributes.
 func (n *node) Listxattr(ctx context.Context) ([]string, error) {
+	c, id, err := n.where(ctx)
+	if err != nil {
+		return nil, err
+	}
 	x := lane.Extra{Room: make([]byte, maxXattr)}
-	if err := n.c.call.Listxattr(ctx, &wire.NodeRequest{Node: n.id}, new(wire.Empty), &x); err != nil {
-		return nil, n.c.outcome(err)
+	if err := c.call.Listxattr(ctx, &wire.NodeRequest{Node: id}, new(wire.Empty), &x); err != nil {
+		return nil, c.outcome(err)
 	}
 	if len(x.Room) == 0 {
 		return nil, nil
 	}
 	list, ok := strings.CutSuffix(string(x.Room), "\x00")
 	if !ok {
-		return nil, n.c.broken("a list of names that does not end")
+		return nil, c.broken("a list of names that does not end")
 	}
 	return strings.Split(list, "\x00"), nil
 }
@@ -168,18 +208,26 @@ func (n *node) Removexattr(ctx context.Context, name string) error {
 	if len(name) > 255 {
 		return syscall.ERANGE
 	}
-	return n.c.outcome(n.c.call.Removexattr(ctx, &wire.NameRequest{Node: n.id, Name: name}, new(wire.Empty), nil))
+	c, id, err := n.where(ctx)
+	if err != nil {
+		return err
+	}
+	return c.outcome(c.call.Removexattr(ctx, &wire.NameRequest{Node: id, Name: name}, new(wire.Empty), nil))
 }
 
 // Readlink returns the link's text.
 func (s *symlink) Readlink(ctx context.Context) (string, error) {
+	c, id, err := s.where(ctx)
+	if err != nil {
+		return "", err
+	}
 	x := lane.Extra{Room: make([]byte, 4096)}
-	if err := s.c.call.Readlink(ctx, &wire.NodeRequest{Node: s.id}, new(wire.Empty), &x); err != nil {
-		return "", s.c.outcome(err)
+	if err := c.call.Readlink(ctx, &wire.NodeRequest{Node: id}, new(wire.Empty), &x); err != nil {
+		return "", c.outcome(err)
 	}
 	text := string(x.Room)
 	if strings.IndexByte(text, 0) >= 0 {
-		return "", s.c.broken("a link to %q", text)
+		return "", c.broken("a link to %q", text)
 	}
 	return text, nil
 }
@@ -198,23 +246,36 @@ type openCall struct {
 var openCalls = sync.Pool{New: func() any { return new(openCall) }}
 
 func (n *node) open(ctx context.Context, flags int) (vfs.File, error) {
-	if err := n.c.settle.wait(ctx); err != nil {
+	c, id, err := n.where(ctx)
+	if err != nil {
 		return nil, err
+	}
+	of, w, err := n.openAt(ctx, c, id, flags)
+	if err != nil {
+		return nil, err
+	}
+	return c.newFile(ctx, w, of, flags)
+}
+
+// openAt opens what has this number there, and returns what it turned out to be.
+func (n *node) openAt(ctx context.Context, c *session, id uint64, flags int) (of vfs.Node, w wire.File, err error) {
+	if err := c.settle.wait(ctx); err != nil {
+		return nil, w, err
 	}
 	o := openCalls.Get().(*openCall)
 	defer openCalls.Put(o)
-	o.req = wire.OpenRequest{Node: n.id, Flags: int32(flags)}
-	if err := n.c.call.Open(ctx, &o.req, &o.rep, nil); err != nil {
-		return nil, n.c.outcome(err)
+	o.req = wire.OpenRequest{Node: id, Flags: int32(flags)}
+	if err := c.call.Open(ctx, &o.req, &o.rep, nil); err != nil {
+		return nil, w, c.outcome(err)
 	}
-	of := n.self
+	of = n.self
 	if o.rep.Node.ID != 0 {
-		var err error
-		if of, err = n.c.node(o.rep.Node); err != nil {
-			return nil, err
+		if of, err = c.node(o.rep.Node); err != nil {
+			c.settle.close(o.rep.File.ID)
+			return nil, w, err
 		}
 	}
-	return n.c.newFile(o.rep.File, of)
+	return of, o.rep.File, nil
 }
 
 // locker is a node whose server keeps its locks.
@@ -222,12 +283,22 @@ type locker struct{ n *node }
 
 // GetLock tells of the lock in the way of l.
 func (k locker) GetLock(ctx context.Context, l vfs.Lock) (vfs.Lock, error) {
-	return k.n.c.getLock(ctx, k.n.id, 0, &l)
+	c, id, err := k.n.where(ctx)
+	if err != nil {
+		return vfs.Lock{}, err
+	}
+	return c.getLock(ctx, lockRequest(id, 0, &l, false))
 }
 
 // SetLock sets or removes a lock, and waits for it.
 func (k locker) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
-	return k.n.c.setLock(ctx, k.n.id, 0, &l, wait)
+	c, id, err := k.n.where(ctx)
+	if err != nil {
+		return err
+	}
+	err = c.setLock(ctx, lockRequest(id, 0, &l, wait))
+	k.n.trace.locking(c, &l, err)
+	return err
 }
 
 func lockRequest(node, file uint64, l *vfs.Lock, wait bool) *wire.LockRequest {
@@ -235,9 +306,9 @@ func lockRequest(node, file uint64, l *vfs.Lock, wait bool) *wire.LockRequest {
 		PID: l.PID, Start: l.Start, End: l.End}
 }
 
-func (c *Client) getLock(ctx context.Context, node, file uint64, l *vfs.Lock) (vfs.Lock, error) {
+func (c *session) getLock(ctx context.Context, req *wire.LockRequest) (vfs.Lock, error) {
 	var rep wire.LockReply
-	if err := c.call.GetLock(ctx, lockRequest(node, file, l, false), &rep, nil); err != nil {
+	if err := c.call.GetLock(ctx, req, &rep, nil); err != nil {
 		return vfs.Lock{}, c.outcome(err)
 	}
 	if rep.Type != unix.F_UNLCK && (rep.Start < 0 || rep.End < rep.Start) {
@@ -246,6 +317,6 @@ func (c *Client) getLock(ctx context.Context, node, file uint64, l *vfs.Lock) (v
 	return vfs.Lock{Type: rep.Type, Flock: rep.Flock, Owner: rep.Owner, PID: rep.PID, Start: rep.Start, End: rep.End}, nil
 }
 
-func (c *Client) setLock(ctx context.Context, node, file uint64, l *vfs.Lock, wait bool) error {
-	return c.outcome(c.call.SetLock(ctx, lockRequest(node, file, l, wait), new(wire.Empty), nil))
+func (c *session) setLock(ctx context.Context, req *wire.LockRequest) error {
+	return c.outcome(c.call.SetLock(ctx, req, new(wire.Empty), nil))
 }

@@ -11,7 +11,7 @@ import (
 // forgotten. Nobody waits for that, except that a later open, removal or rename
 // comes after the closes before it.
 type settler struct {
-	client  *Client
+	session *session
 	mu      sync.Mutex // a leaf
 	files   []uint64
 	nodes   []wire.Count
@@ -93,15 +93,15 @@ func (s *settler) run() {
 		// What fails fails because the lane has ended, and that settles all.
 		for len(files) > 0 {
 			n := min(len(files), settleBatch)
-			_ = s.client.call.Close(ctx, &wire.CloseRequest{Files: files[:n]}, new(wire.Empty), nil)
+			_ = s.session.call.Close(ctx, &wire.CloseRequest{Files: files[:n]}, new(wire.Empty), nil)
 			files = files[n:]
 		}
 		for _, id := range loans {
-			_ = s.client.call.Returned(ctx, &wire.ReturnedNote{Loan: id}, nil)
+			_ = s.session.call.Returned(ctx, &wire.ReturnedNote{Loan: id}, nil)
 		}
 		for len(nodes) > 0 {
 			n := min(len(nodes), settleBatch)
-			_ = s.client.call.Forget(ctx, &wire.ForgetNote{Nodes: nodes[:n]}, nil)
+			_ = s.session.call.Forget(ctx, &wire.ForgetNote{Nodes: nodes[:n]}, nil)
 			nodes = nodes[n:]
 		}
 	}

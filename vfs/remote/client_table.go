@@ -26,7 +26,7 @@ type known struct {
 }
 
 // node returns the node that the server named.
-func (c *Client) node(w wire.Node) (vfs.Node, error) {
+func (c *session) node(w wire.Node) (vfs.Node, error) {
 	const both = wire.NodeDir | wire.NodeLink
 	if w.ID == 0 || w.Bits&^uint32(wire.NodeBits) != 0 || w.Bits&both == both {
 		return nil, c.broken("node %d of kind %#x", w.ID, w.Bits)
@@ -42,30 +42,54 @@ func (c *Client) node(w wire.Node) (vfs.Node, error) {
 		if n := k.node.Value(); n != nil {
 			k.times++
 			t.mu.Unlock()
+			if n.at.Load().c != c && c.current() {
+				n.at.Store(&place{c, w.ID})
+			}
 			return n.self, nil
 		}
 	}
+	var old *node // what it was before its server died
+	if c.survives && !c.client.orphans.empty() {
+		old = c.client.orphans.find(w)
+	}
+	n := c.enterLocked(w, k, old)
+	t.mu.Unlock()
+	return n.self, nil
+}
+
+// enterLocked enters a node that is told of for the first time, as old if that is
+// not nil. k is what remains of one that was collected and not forgotten yet.
+func (c *session) enterLocked(w wire.Node, k *known, old *node) *node {
+	t := &c.nodes
 	fresh := &known{id: w.ID, bits: w.Bits, times: 1}
-	if k != nil { // collected, but not forgotten yet
+	if k != nil {
 		fresh.times += k.times
 		k.times = 0
 	}
-	n := newNode(c, w)
+	n := old
+	if n == nil {
+		n = newNode(c, w)
+		if c.survives && w.Ino != 0 {
+			n.trace.ident = identityOf(w)
+		}
+	} else {
+		n.at.Store(&place{c, w.ID})
+		c.client.orphans.remove(n)
+	}
 	fresh.node = weak.Make(n)
 	t.byID[w.ID] = fresh
-	t.mu.Unlock()
 	runtime.AddCleanup(n, collected, collectedNode{weak.Make(c), fresh})
-	return n.self, nil
+	return n
 }
 
 // collectedNode must not lead to the node, as a client does to its root.
 type collectedNode struct {
-	client weak.Pointer[Client]
-	known  *known
+	session weak.Pointer[session]
+	known   *known
 }
 
 func collected(x collectedNode) {
-	c, k := x.client.Value(), x.known
+	c, k := x.session.Value(), x.known
 	if c == nil {
 		return
 	}
@@ -96,14 +120,15 @@ type knownFiles struct {
 func (t *knownFiles) add(f *pollFile) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.byID[f.id] = f
+	f.of = f
+	t.byID[f.first.id] = f
 }
 
 func (t *knownFiles) remove(f *pollFile) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.byID[f.id] == f {
-		delete(t.byID, f.id)
+	if t.byID[f.first.id] == f {
+		delete(t.byID, f.first.id)
 	}
 }
 
@@ -112,7 +137,7 @@ func (t *knownFiles) ready(m *wire.ReadyNote) {
 	f := t.byID[m.File]
 	t.mu.Unlock()
 	if f != nil { // else closed meanwhile
-		f.came(m)
+		f.came(m.Seq, vfs.Events(m.Events))
 	}
 }
 

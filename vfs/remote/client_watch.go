@@ -12,29 +12,58 @@ import (
 // and finds out.
 const goneEvents = vfs.EventErr | vfs.EventHup | vfs.EventsIn | vfs.EventsOut
 
-// pollFile is an open file that can be waited for. While somebody watches it, one
-// event is armed at the server at a time.
+// pollFile is an open file that can be waited for.
 type pollFile struct {
 	dataFile
+	readiness
+}
+
+// Close stops watching, too.
+func (f *pollFile) Close() error {
+	f.first.c.files.remove(f)
+	return f.dataFile.Close()
+}
+
+func (f *pollFile) poll(ctx context.Context, mask vfs.Events) (vfs.Events, error) {
+	var rep wire.ReadyReply
+	err := f.first.c.call.Poll(ctx, &wire.PollRequest{File: f.first.id, Mask: uint32(mask)}, &rep, nil)
+	return vfs.Events(rep.Events), f.first.c.outcome(err)
+}
+
+func (f *pollFile) arm(seen uint64) (uint64, vfs.Events, error) {
+	var rep wire.ReadyReply
+	err := f.first.c.call.Arm(context.Background(), &wire.ArmRequest{File: f.first.id, Seen: seen}, &rep, nil)
+	return rep.Seq, vfs.Events(rep.Events), err
+}
+
+func (f *pollFile) gone() bool { return f.first.c.lane.Err() != nil }
+
+// readiness is that of a file, which its server is asked for. While somebody watches
+// it, one event is armed at the server at a time.
+type readiness struct {
+	of    asked
 	queue vfs.Queue
 
 	mu      sync.Mutex // taken before the queue's
 	armed   bool       // the server owes a note
-	arming  bool       // arm runs
+	arming  bool       // keepArmed runs
 	early   bool       // the note came before the answer of the call that armed it
 	seen    uint64
 	hanging bool // a Poll has had no answer
 }
 
-// Close stops watching, too.
-func (f *pollFile) Close() error {
-	f.c.files.remove(f)
-	return f.dataFile.Close()
+// asked is a file of a server's.
+type asked interface {
+	poll(ctx context.Context, mask vfs.Events) (vfs.Events, error)
+	// arm asks for one note, unless there is news since seen.
+	arm(seen uint64) (seq uint64, events vfs.Events, err error)
+	// gone is true when the server is.
+	gone() bool
 }
 
 // Poll asks the server. One that hangs is asked no second time before it has
 // answered; until then nothing is ready.
-func (f *pollFile) Poll(mask vfs.Events) vfs.Events {
+func (f *readiness) Poll(mask vfs.Events) vfs.Events {
 	f.mu.Lock()
 	hanging := f.hanging
 	f.mu.Unlock()
@@ -43,12 +72,11 @@ func (f *pollFile) Poll(mask vfs.Events) vfs.Events {
 	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), closeGrace, vfs.ErrKilled)
 	defer cancel()
-	var rep wire.ReadyReply
-	err := f.c.outcome(f.c.call.Poll(ctx, &wire.PollRequest{File: f.id, Mask: uint32(mask)}, &rep, nil))
+	events, err := f.of.poll(ctx, mask)
 	switch {
 	case err == nil:
-		return vfs.Events(rep.Events) & (mask | vfs.EventErr | vfs.EventHup)
-	case answered(err), f.c.lane.Err() != nil:
+		return events & (mask | vfs.EventErr | vfs.EventHup)
+	case answered(err), f.of.gone():
 		return goneEvents & (mask | vfs.EventErr | vfs.EventHup)
 	}
 	f.mu.Lock()
@@ -61,9 +89,8 @@ func (f *pollFile) Poll(mask vfs.Events) vfs.Events {
 }
 
 // recover waits until the server answers again.
-func (f *pollFile) recover() {
-	var rep wire.ReadyReply
-	_ = f.c.call.Poll(context.Background(), &wire.PollRequest{File: f.id, Mask: uint32(allEvents)}, &rep, nil)
+func (f *readiness) recover() {
+	_, _ = f.of.poll(context.Background(), allEvents)
 	f.mu.Lock()
 	f.hanging = false
 	f.mu.Unlock()
@@ -71,7 +98,7 @@ func (f *pollFile) recover() {
 }
 
 // Watch has w told of events; see vfs.Pollable.
-func (f *pollFile) Watch(w *vfs.Waiter) {
+func (f *readiness) Watch(w *vfs.Waiter) {
 	f.queue.Watch(w)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,26 +106,25 @@ func (f *pollFile) Watch(w *vfs.Waiter) {
 }
 
 // Unwatch ends that. What is armed stays so until it fires.
-func (f *pollFile) Unwatch(w *vfs.Waiter) { f.queue.Unwatch(w) }
+func (f *readiness) Unwatch(w *vfs.Waiter) { f.queue.Unwatch(w) }
 
 // startLocked sees to it that the server tells of the next event.
-func (f *pollFile) startLocked() {
+func (f *readiness) startLocked() {
 	if !f.armed && !f.arming {
 		f.arming = true
-		go f.arm()
+		go f.keepArmed()
 	}
 }
 
-// arm asks until the server has nothing new to tell, and has promised a note.
-func (f *pollFile) arm() {
+// keepArmed asks until the server has nothing new to tell, and has promised a note.
+func (f *readiness) keepArmed() {
 	for {
 		f.mu.Lock()
-		req := wire.ArmRequest{File: f.id, Seen: f.seen}
+		seen := f.seen
 		f.early = false
 		f.mu.Unlock()
-		var rep wire.ReadyReply
-		err := f.c.call.Arm(context.Background(), &req, &rep, nil)
-		promised := err == nil && rep.Seq == req.Seen
+		seq, events, err := f.of.arm(seen)
+		promised := err == nil && seq == seen
 		f.mu.Lock()
 		if promised && !f.early || err != nil {
 			f.armed, f.arming = promised, false
@@ -109,11 +135,11 @@ func (f *pollFile) arm() {
 			return
 		}
 		if !promised {
-			f.seen = rep.Seq
+			f.seen = seq
 		}
 		f.mu.Unlock()
 		if !promised {
-			f.queue.Notify(vfs.Events(rep.Events))
+			f.queue.Notify(events)
 		}
 		f.mu.Lock()
 		if f.queue.Empty() {
@@ -126,15 +152,15 @@ func (f *pollFile) arm() {
 }
 
 // came is the note that was promised.
-func (f *pollFile) came(m *wire.ReadyNote) {
+func (f *readiness) came(seq uint64, events vfs.Events) {
 	f.mu.Lock()
 	if !f.armed && !f.arming {
 		f.mu.Unlock()
 		return // nobody asked
 	}
-	f.seen, f.armed, f.early = m.Seq, false, true
+	f.seen, f.armed, f.early = seq, false, true
 	f.mu.Unlock()
-	f.queue.Notify(vfs.Events(m.Events))
+	f.queue.Notify(events)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.queue.Empty() {

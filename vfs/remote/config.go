@@ -7,6 +7,7 @@ import (
 
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
+	"github.com/hati-os/hati/vfs/remote/internal/netwire"
 	"github.com/hati-os/hati/vfs/remote/internal/wire"
 )
 
@@ -17,15 +18,26 @@ var ErrGone = fmt.Errorf("remote: the server is gone: %w", syscall.ENOTCONN)
 // Config returns a lane's configuration for file systems. name is shown in
 // listings of pending operations.
 func Config(name string) lane.Config {
+	c := config(name)
+	c.Protocol, c.Version, c.Oldest = wire.ProtocolName, wire.ProtocolVersion, wire.ProtocolOldest
+	return c
+}
+
+// NetworkConfig is Config for networks.
+func NetworkConfig(name string) lane.Config {
+	c := config(name)
+	c.Protocol, c.Version, c.Oldest = netwire.ProtocolName, netwire.ProtocolVersion, netwire.ProtocolOldest
+	return c
+}
+
+func config(name string) lane.Config {
 	return lane.Config{
 		Slots: 1024, // locks that wait hold one each
 		Causes: lane.Causes{
 			Interrupted: vfs.ErrInterrupted, Killed: vfs.ErrKilled, Deadline: vfs.ErrDeadline,
 			CallerDied: vfs.ErrCallerDied, Shutdown: vfs.ErrShutdown,
 		},
-		Final: vfs.Final, Impatient: true,
-		Protocol: wire.ProtocolName, Version: wire.ProtocolVersion, Oldest: wire.ProtocolOldest,
-		Trailer: trailer, Name: name,
+		Final: vfs.Final, Impatient: true, Trailer: trailer, Name: name,
 	}
 }
 
@@ -37,7 +49,10 @@ func (d *doubt) Error() string { return vfs.ErrInDoubt.Error() + ": " + d.why }
 func (d *doubt) Unwrap() error { return vfs.ErrInDoubt }
 
 // outcome turns a call's error into the contract's.
-func (c *Client) outcome(err error) error {
+func (c *session) outcome(err error) error { return outcome(err, c.broken) }
+
+// outcome has a server that broke the lane's rules broken.
+func outcome(err error, broken func(format string, args ...any) error) error {
 	if err == nil {
 		return nil
 	}
@@ -47,7 +62,7 @@ func (c *Client) outcome(err error) error {
 	switch {
 	case errors.Is(err, lane.ErrInDoubt):
 		if errors.Is(err, lane.ErrProtocol) {
-			c.broken("%v", err)
+			broken("%v", err)
 		}
 		return &doubt{err.Error()}
 	case errors.Is(err, lane.ErrClosed), errors.Is(err, lane.ErrPeerDied), errors.Is(err, lane.ErrProtocol):

@@ -3,15 +3,21 @@
 // [Serve] answers for a [vfs.FS] at one end, [New] makes a [vfs.FS] of the other.
 //
 // What the contract has crosses: names, open files, attributes, directories,
-// locks, readiness, ioctls, who calls, and the host objects behind maps. What does
-// not: [vfs.Terminal] (job control is the POSIX server's own), [vfs.Poller],
-// [vfs.FileOf] and [vfs.Jumper].
+// locks, readiness, ioctls, terminals, who calls, and the host objects behind maps.
+// What does not: [vfs.FileOf], which is refused, [vfs.Jumper] and [vfs.Stores].
+//
+// [ServeNetwork] and [NewNetwork] are the same for a [vfs.Network], in a protocol of
+// their own. A stream socket of the host is lent: its bytes and readiness need not
+// cross. What a caller who has left would have had (a connection, a datagram) is kept
+// for the next.
+//
+// With [Redial] a server that is gone is followed by the next one.
 //
 // A file whose server lends its host file ([vfs.Lender]) is read, written and
 // mapped without asking, until the server recalls it or the lane ends.
 //
-// The package imports vfs, lane, cancel, the standard library and
-// golang.org/x/sys.
+// The package imports vfs, lane, cancel, internal/servers/hostwait and anon, the standard
+// library and golang.org/x/sys.
 //
 // # Outcomes
 //
@@ -33,7 +39,9 @@
 //
 // # Lock order
 //
-// All locks are leaves, with two exceptions: a server's vfs.Queue is locked before
-// watched.mu, and that before notifier.mu; a client's pollFile.mu before its
-// Queue. No lock is held during a call.
+// All locks are leaves, but for these: a server's vfs.Queue is locked before watched.mu,
+// and that before notifier.mu (as is Terminals.mu, which is locked with nodeTable.mu
+// held), netNotifier.mu and servedSocket.lending; a client's netSocket.mu before
+// readiness.mu and its watcher's locks, and those before the Queue; knownNodes.mu before
+// orphans.mu. No lock is held during a call.
 package remote

@@ -12,7 +12,7 @@ func Handler(end *lane.Lane, fs vfs.FS) lane.Handler {
 }
 
 // Nodes returns how many nodes the client knows.
-func (c *Client) Nodes() int { return c.nodes.size() }
+func (c *Client) Nodes() int { return c.now.Load().nodes.size() }
 
 // Census counts what a server holds for its clients.
 type Census struct{ Nodes, Files, Owners int }
@@ -39,4 +39,29 @@ func ServeThrough(end *lane.Lane, fs vfs.FS, around func(lane.Handler) lane.Hand
 		defer c.locks.mu.Unlock()
 		return Census{c.nodes.size(), c.files.size(), len(c.locks.owners)}
 	}, ended
+}
+
+// NetworkHandler is Handler for a network.
+func NetworkHandler(end *lane.Lane, n vfs.Network) lane.Handler {
+	return newNetConn(end, n, NetworkOptions{}).handler()
+}
+
+// HandleNetwork is ServeNetwork, which has begun.
+func HandleNetwork(end *lane.Lane, n vfs.Network) (ended <-chan struct{}) {
+	return NetworkThrough(end, n, NetworkOptions{}, func(h lane.Handler) lane.Handler { return h })
+}
+
+// NetworkThrough is HandleNetwork with another handler around the server's own.
+func NetworkThrough(end *lane.Lane, n vfs.Network, o NetworkOptions, around func(lane.Handler) lane.Handler) (ended <-chan struct{}) {
+	c := newNetConn(end, n, o)
+	if err := end.Handle(around(c.handler()), c.serveOptions()); err != nil {
+		panic(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		<-end.Done()
+		c.finish()
+		close(done)
+	}()
+	return done
 }

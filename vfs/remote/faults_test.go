@@ -2,330 +2,82 @@ package remote_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"math"
 	"math/rand/v2"
-	"os"
-	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/anishathalye/porcupine"
+	"github.com/hati-os/hati/internal/faulttest"
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
 	"github.com/hati-os/hati/vfs/remote"
-	"golang.org/x/sys/unix"
+	"github.com/hati-os/hati/vfs/remote/internal/wire"
 )
 
-const (
-	faultClients   = 200 // that work at a time
-	faultLanes     = 8   // which they share
-	faultRegisters = 50
-)
-
-// faultSteps is how many operations a client does in a round.
-var faultSteps = 5
-
-// site is where a round takes place: a server behind lanes that can be dialled
-// again when one has ended.
-type site interface {
-	dial() (*remote.Client, error)
-	// trouble does to the server what a round's fault is, until stop. It gets a tick
-	// from now and then an operation.
-	trouble(tick, stop <-chan struct{})
-	census(t *testing.T)
+// faults are those that a server has in this process.
+var faults = map[string]func(*faulttest.Faults){
+	"none": func(f *faulttest.Faults) {}, "slow": func(f *faulttest.Faults) { f.Slow.Store(50) },
+	"deaf":  func(f *faulttest.Faults) { f.Slow.Store(50); f.Deaf.Store(50) },
+	"lying": func(f *faulttest.Faults) { f.Lie.Store(1); f.Slow.Store(10) },
 }
 
-// input is an operation of a history.
-type input struct {
-	op    byte // 'r', 'w', 'l' lock, 'u' unlock; 'L': a lock that may have been got
-	value uint64
-}
-
-type output struct {
-	value uint64
-	busy  bool
-}
-
-// history is what happened to one register.
-type history struct {
-	mu  sync.Mutex
-	ops []porcupine.Operation
-}
-
-func (h *history) add(op porcupine.Operation) {
-	h.mu.Lock()
-	h.ops = append(h.ops, op)
-	h.mu.Unlock()
-}
-
-// registerModel: reads see the last write.
-var registerModel = porcupine.Model{
-	Init: func() any { return uint64(0) },
-	Step: func(state, in, out any) (bool, any) {
-		i := in.(input)
-		if i.op == 'w' {
-			return true, i.value
+// TestFaults runs rounds of every fault over every transport.
+func TestFaults(t *testing.T) {
+	sites := map[string]func(t *testing.T) faulttest.Site{}
+	for name, set := range faults {
+		for _, shared := range []bool{false, true} {
+			way := map[bool]string{false: "lane", true: "ring"}[shared]
+			sites[way+"/"+name] = func(*testing.T) faulttest.Site {
+				s := newInsideSite(shared)
+				set(&s.store.Faults)
+				return s
+			}
 		}
-		return out.(output).value == state.(uint64), state
-	},
+	}
+	for name, misdeed := range misdeeds {
+		sites["ring/"+name] = func(t *testing.T) faulttest.Site { return newMiddleSite(t, misdeed) }
+	}
+	sites["process/stopped"] = func(t *testing.T) faulttest.Site { return newOutsideSite(t, false) }
+	sites["process/killed"] = func(t *testing.T) faulttest.Site { return newOutsideSite(t, true) }
+	faulttest.Run(t, sites)
 }
 
-// lockModel: one owner at a time.
-var lockModel = porcupine.Model{
-	Init: func() any { return uint64(0) },
-	Step: func(state, in, out any) (bool, any) {
-		holder, i := state.(uint64), in.(input)
-		switch {
-		case i.op == 'u' && holder == i.value:
-			return true, uint64(0)
-		case i.op == 'u':
-			return true, holder
-		case i.op == 'L' && holder != 0:
-			return true, holder
-		case i.op == 'l' && out.(output).busy:
-			return holder != 0 && holder != i.value, holder
-		}
-		return holder == 0 || holder == i.value, i.value
-	},
-}
+// judge implements part of faulttest.Site.
+type judge struct{}
 
-// tally counts outcomes.
-type tally struct{ done, nothing, doubt, gone, dials atomic.Int64 }
-
-func (c *tally) String() string {
-	return fmt.Sprintf("%d done, %d cancelled, %d in doubt, %d not sent, %d lanes",
-		c.done.Load(), c.nothing.Load(), c.doubt.Load(), c.gone.Load(), c.dials.Load())
-}
-
-// outcome tells whether an operation had its effect: yes, no, or perhaps.
-func (c *tally) outcome(t *testing.T, err error) (happened, perhaps bool) {
+func (judge) Judge(err error) faulttest.Verdict {
 	switch {
-	case err == nil, err == syscall.EAGAIN:
-		c.done.Add(1)
-		return true, false
-	case errors.Is(err, vfs.ErrInDoubt):
-		c.doubt.Add(1)
-		return false, true
-	case err == vfs.ErrInterrupted, err == vfs.ErrKilled:
-		c.nothing.Add(1)
 	case errors.Is(err, remote.ErrGone):
-		c.gone.Add(1)
+		return faulttest.NotSent
 	case errors.Is(err, syscall.EMSGSIZE): // a liar's answer that did not fit: it has happened
-		c.doubt.Add(1)
-		return false, true
-	default:
-		t.Errorf("an outcome that there is not: %v", err)
+		return faulttest.Doubt
 	}
-	return false, false
+	return faulttest.Unknown
 }
 
-// sharedLane is a lane that clients share and dial anew when it has ended.
-type sharedLane struct {
-	mu sync.Mutex
-	c  *remote.Client
-}
+// way is a client as the harness has it.
+type way struct{ *remote.Client }
 
-func (l *sharedLane) get(s site, n *tally) *remote.Client {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for l.c == nil || l.c.Err() != nil {
-		if l.c != nil {
-			l.c.Close()
-		}
-		c, err := s.dial()
-		if err != nil {
-			l.c = nil
-			return nil
-		}
-		n.dials.Add(1)
-		l.c = c
-	}
-	return l.c
-}
-
-var lastValue atomic.Uint64
-
-// round has all clients work, and checks what they saw.
-func round(t *testing.T, s site, number int, n *tally) {
-	t.Helper()
-	var values, locks [faultRegisters]history
-	var lanes [faultLanes]sharedLane
-	stop := make(chan struct{})
-	var trouble, work sync.WaitGroup
-	tick := make(chan struct{}, 1)
-	trouble.Go(func() { s.trouble(tick, stop) })
-	begin := time.Now()
-	for i := range faultClients {
-		work.Go(func() {
-			w := &worker{T: t, n: n, id: i, begin: begin}
-			for range faultSteps {
-				c := lanes[rand.IntN(faultLanes)].get(s, n)
-				if c == nil {
-					continue // the server is being started again
-				}
-				select {
-				case tick <- struct{}{}:
-				default:
-				}
-				k := rand.IntN(faultRegisters)
-				w.step(c, fmt.Sprintf("r%d.%d", number, k), &values[k], &locks[k])
-			}
-		})
-	}
-	work.Wait()
-	close(stop)
-	trouble.Wait()
-	for i := range lanes {
-		if lanes[i].c != nil {
-			lanes[i].c.Close()
-		}
-	}
-	for k := range values {
-		check(t, "register", registerModel, &values[k])
-		check(t, "lock", lockModel, &locks[k])
-	}
-}
-
-func check(t *testing.T, what string, m porcupine.Model, h *history) {
-	if porcupine.CheckOperationsTimeout(m, h.ops, 10*time.Second) == porcupine.Illegal {
-		t.Errorf("the history of a %s cannot be: %v", what, h.ops)
-	}
-}
-
-// worker is one client.
-type worker struct {
-	*testing.T
-	n     *tally
-	id    int
-	begin time.Time
-}
-
-func (w *worker) now() int64 { return int64(time.Since(w.begin)) }
-
-// do makes a call that may be cancelled at a random moment.
-func (w *worker) do(f func(ctx context.Context) error) error {
-	if rand.IntN(3) > 0 {
-		return f(context.Background())
-	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	cause := vfs.ErrKilled
-	if rand.IntN(2) == 0 {
-		cause = vfs.ErrInterrupted
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for range rand.IntN(400) {
-			runtime.Gosched()
-		}
-		cancel(cause)
-	})
-	err := f(ctx)
-	wg.Wait()
-	return err
-}
-
-// record notes an operation, unless it did not happen.
-func (w *worker) record(h *history, in input, call int64, out output, err error) (happened, perhaps bool) {
-	happened, perhaps = w.n.outcome(w.T, err)
-	o := porcupine.Operation{ClientId: w.id, Input: in, Call: call, Output: out, Return: w.now()}
-	if perhaps {
-		o.Return = math.MaxInt64
-		o.ClientId = faultClients + int(lastValue.Add(1))
-	}
-	if happened || perhaps && in.op != 'r' {
-		h.add(o)
-	}
-	return happened, perhaps
-}
-
-func (w *worker) step(c *remote.Client, name string, values, locks *history) {
-	bg := context.Background()
-	root, err := c.FS().Root(bg)
-	var node vfs.Node
-	if err == nil {
-		node, err = vfs.Lookup(bg, root, name)
-	}
-	var f vfs.File
-	if err == nil {
-		f, err = vfs.Open(bg, node, unix.O_RDWR)
-	}
-	if err != nil {
-		w.n.outcome(w.T, err)
-		return
-	}
-	defer f.Close()
-	var p [8]byte
-	switch l, lockable := node.(vfs.Locker); {
-	case lockable && rand.IntN(3) == 0:
-		w.lock(l, locks)
-	case rand.IntN(2) == 0:
-		v := lastValue.Add(1)
-		binary.LittleEndian.PutUint64(p[:], v)
-		call := w.now()
-		err := w.do(func(ctx context.Context) error {
-			n, err := vfs.Write(ctx, f, p[:], 0)
-			if err == nil && n != len(p) {
-				w.Errorf("%d bytes written", n)
-			}
-			return err
-		})
-		w.record(values, input{'w', v}, call, output{}, err)
-	default:
-		call := w.now()
-		var n int
-		err := w.do(func(ctx context.Context) (err error) { n, err = vfs.Read(ctx, f, p[:], 0); return err })
-		if err == nil && n != 0 && n != len(p) {
-			w.Errorf("%d bytes read", n)
-		}
-		w.record(values, input{op: 'r'}, call, output{value: binary.LittleEndian.Uint64(p[:])}, err)
-	}
-}
-
-// lock takes a lock, as a new owner, and gives it back.
-func (w *worker) lock(l vfs.Locker, h *history) {
-	owner := lastValue.Add(1)
-	lock := vfs.Lock{Type: unix.F_WRLCK, Owner: owner, End: math.MaxInt64}
-	call := w.now()
-	err := w.do(func(ctx context.Context) error { return l.SetLock(ctx, lock, false) })
-	in := input{'l', owner}
-	perhaps := errors.Is(err, vfs.ErrInDoubt) || errors.Is(err, syscall.EMSGSIZE)
-	if perhaps {
-		in.op = 'L'
-	}
-	happened, _ := w.record(h, in, call, output{busy: err == syscall.EAGAIN}, err)
-	if !perhaps && (!happened || err != nil) {
-		return
-	}
-	// Whatever becomes of the unlocking, the lock goes: with the lane at the latest,
-	// which may have ended already.
-	lock.Type = unix.F_UNLCK
-	since := call
-	call = w.now()
-	err = l.SetLock(context.Background(), lock, false)
-	if err != nil || perhaps {
-		w.n.outcome(w.T, err)
-		h.add(porcupine.Operation{ClientId: faultClients + int(lastValue.Add(1)), Input: input{'u', owner},
-			Call: since, Output: output{}, Return: math.MaxInt64})
-		return
-	}
-	w.record(h, input{'u', owner}, call, output{}, nil)
-}
+func (w way) FS() vfs.FS { return w.Client.FS() }
 
 // insideSite is a server in this process.
 type insideSite struct {
-	fs     *registers
+	judge
+	store  *faulttest.Store
+	files  *faulttest.View // one for all: what a lane locks goes with it
 	shared bool
 	served sync.WaitGroup
-	set    func(*faults)
 }
 
-func (s *insideSite) dial() (*remote.Client, error) {
+func newInsideSite(shared bool) *insideSite {
+	s := &insideSite{store: faulttest.NewStore(), shared: shared}
+	s.files = s.store.View()
+	return s
+}
+
+func (s *insideSite) Dial() (faulttest.Way, error) {
 	a, b := lane.Pair(remote.Config("faults"))
 	if s.shared {
 		var err error
@@ -333,81 +85,105 @@ func (s *insideSite) dial() (*remote.Client, error) {
 			return nil, err
 		}
 	}
+	s.serve(b)
+	c, err := remote.New(ctx, a)
+	return way{c}, err
+}
+
+func (s *insideSite) serve(end *lane.Lane) {
 	s.served.Add(1)
-	_, done := remote.ServeThrough(b, s.fs, s.fs.lying)
+	_, done := remote.ServeThrough(end, s.files, s.lying)
 	go func() {
 		<-done
 		s.served.Done()
 	}()
-	return remote.New(ctx, a)
 }
 
-func (s *insideSite) trouble(_, _ <-chan struct{}) { s.set(&s.fs.faults) }
+func (s *insideSite) Trouble(_, _ <-chan struct{}) {}
 
-func (s *insideSite) census(t *testing.T) {
+func (s *insideSite) Census(t testing.TB) {
 	s.served.Wait()
-	if n := s.fs.open.Load(); n != 0 {
-		t.Errorf("%d files left open", n)
-	}
-	if n := s.fs.locks(); n != 0 {
-		t.Errorf("%d locks left", n)
-	}
-	s.fs.clear()
+	s.store.Census(t)
 }
 
-// TestFaults runs rounds of every fault over every transport: a few in the
-// ordinary tests, for ten minutes with HATI_HAMMER.
-func TestFaults(t *testing.T) {
-	each := 50 * time.Millisecond
-	if os.Getenv("HATI_HAMMER") != "" {
-		each, faultSteps = 10*time.Minute/10, 12
-	}
-	if s := os.Getenv("HATI_FAULTS"); s != "" { // how long each fault is tried
-		each, _ = time.ParseDuration(s)
-		faultSteps = 12
-	}
-	sites := map[string]func(t *testing.T) site{}
-	for name, set := range map[string]func(*faults){
-		"none": func(f *faults) {}, "slow": func(f *faults) { f.slow.Store(50) },
-		"deaf":  func(f *faults) { f.slow.Store(50); f.deaf.Store(50) },
-		"lying": func(f *faults) { f.lie.Store(1); f.slow.Store(10) },
-	} {
-		for _, shared := range []bool{false, true} {
-			way := map[bool]string{false: "lane", true: "ring"}[shared]
-			sites[way+"/"+name] = func(*testing.T) site {
-				return &insideSite{fs: newRegisters(), shared: shared, set: set}
-			}
+// lying makes an honest handler's answers nonsense now and then: another length,
+// another identity, more bytes than there are, too much or nothing.
+func (s *insideSite) lying(honest lane.Handler) lane.Handler {
+	return lying(honest, &s.store.Faults, wire.OpRoot)
+}
+
+// lying lies about all but one operation.
+func lying(honest lane.Handler, f *faulttest.Faults, except uint32) lane.Handler {
+	return func(ctx context.Context, q *lane.Request) error {
+		err := honest(ctx, q)
+		if err != nil || q.IsNote || q.Op == except || !faulttest.Percent(&f.Lie) {
+			return err
 		}
-	}
-	sites["process/stopped"] = func(t *testing.T) site { return newOutsideSite(t, false) }
-	sites["process/killed"] = func(t *testing.T) site { return newOutsideSite(t, true) }
-	for name, open := range sites {
-		t.Run(name, func(t *testing.T) {
-			var n tally
-			s := open(t)
-			round(t, s, 0, &n) // what is made once is made
-			s.census(t)
-			before := resources()
-			begin, rounds := time.Now(), 1
-			for ; time.Since(begin) < each && !t.Failed(); rounds++ {
-				round(t, s, rounds, &n)
-				s.census(t)
+		switch rand.IntN(5) {
+		case 0:
+			q.Reply.Data = q.Reply.Data[:len(q.Reply.Data)/2]
+		case 1:
+			q.Reply.Data = append(q.Reply.Data, 1, 2, 3)
+		case 2:
+			for i := range q.Reply.Data {
+				q.Reply.Data[i] = byte(rand.Uint32())
 			}
-			eventually(t, "descriptors and goroutines are back", func() bool {
-				now := resources()
-				return now.fds <= before.fds && now.goroutines <= before.goroutines+2 && now.heap <= before.heap+32<<20
-			})
-			t.Logf("%d rounds: %v; before %+v, after %+v", rounds, &n, before, resources())
-		})
+		case 3:
+			q.Reply.Bulk = make([]byte, q.MaxBulk()+10)
+		case 4:
+			q.Reply.Data = nil
+		}
+		return nil
 	}
 }
 
-type resource struct{ fds, goroutines, heap int }
+// middleSite is a server in this process behind a middle, which does its misdeed
+// now and then.
+type middleSite struct {
+	*insideSite
+	m       *middle
+	path    string
+	misdeed func(*between)
+}
 
-func resources() resource {
-	list, _ := os.ReadDir("/proc/self/fd")
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return resource{len(list), runtime.NumGoroutine(), int(m.HeapAlloc)}
+func newMiddleSite(t *testing.T, misdeed func(*between)) *middleSite {
+	dir := t.TempDir()
+	s := &middleSite{insideSite: newInsideSite(true), path: dir + "/m", misdeed: misdeed}
+	s.store.Faults.Slow.Store(10) // else nothing is under way when the misdeed comes
+	l, err := remote.Listen(dir+"/s", 0o600, lane.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.m, err = newMiddle(s.path, dir+"/s"); err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			end, err := l.Accept(ctx)
+			if err != nil {
+				return
+			}
+			s.serve(end)
+		}
+	})
+	t.Cleanup(func() {
+		s.m.close()
+		l.Close()
+		accepting.Wait()
+	})
+	return s
+}
+
+func (s *middleSite) Dial() (faulttest.Way, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	c, err := remote.Dial(ctx, s.path)
+	return way{c}, err
+}
+
+func (s *middleSite) Trouble(tick, stop <-chan struct{}) {
+	for faulttest.Ticks(20+rand.IntN(60), tick, stop) {
+		s.m.any(s.misdeed)
+	}
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // nobody is what follows each request: nobody in particular.
-var nobody = make([]byte, 13)
+var nobody = make([]byte, 17)
 
 // FuzzServer sends a server whatever there is: it answers, or ends the lane, and
 // never panics.

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hati-os/hati/internal/faulttest"
 	"github.com/hati-os/hati/internal/servers/host"
 	"github.com/hati-os/hati/vfs"
 	"github.com/hati-os/hati/vfs/remote"
@@ -55,7 +56,7 @@ func (f *lendingFile) Write(_ context.Context, p []byte, off int64) (int, error)
 	return unix.Pwrite(int(f.f.Fd()), p, off)
 }
 
-func (f *lendingFile) Lend(_ context.Context, recall func()) (vfs.Loan, error) {
+func (f *lendingFile) Lend(_ context.Context, _ bool, recall func()) (vfs.Loan, error) {
 	f.l.mu.Lock()
 	defer f.l.mu.Unlock()
 	f.l.recall = recall
@@ -149,7 +150,7 @@ func TestRecallRaces(t *testing.T) {
 	serveFS(t, b, l)
 	client := newClient(t, a)
 	n, _ := client.FS().Root(ctx)
-	before := resources().fds
+	before := faulttest.Now().FDs
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
 	wg.Go(func() {
@@ -192,7 +193,7 @@ func TestRecallRaces(t *testing.T) {
 	wg.Wait()
 	eventually(t, "all loans are back, all descriptors closed", func() bool {
 		lent, returns := l.counts()
-		return lent == returns && resources().fds <= before
+		return lent == returns && faulttest.Now().FDs <= before
 	})
 	if err := client.Err(); err != nil {
 		t.Error(err)

@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/hati-os/hati/internal/faulttest"
 	"github.com/hati-os/hati/internal/servers/host"
 	"github.com/hati-os/hati/internal/servers/iofs"
 	"github.com/hati-os/hati/internal/servers/overlay"
@@ -126,8 +128,8 @@ type serverProcess struct {
 	in   io.Closer
 }
 
-// end kills the process and waits for it.
-func (p *serverProcess) end() {
+// End kills the process and waits for it.
+func (p *serverProcess) End() {
 	p.cmd.Process.Kill()
 	p.in.Close()
 	p.cmd.Wait()
@@ -163,7 +165,7 @@ func startProcess(t testing.TB, kind, scratch, dir, path string) *serverProcess 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		p.end()
+		p.End()
 		os.RemoveAll(scratch)
 	})
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
@@ -173,6 +175,10 @@ func startProcess(t testing.TB, kind, scratch, dir, path string) *serverProcess 
 }
 
 func serveProcess(kind string) error {
+	if rest, ok := strings.CutPrefix(kind, "net/"); ok {
+		network, way, _ := strings.Cut(rest, "/")
+		return serveNetProcess(network, way)
+	}
 	dir := os.Getenv("REMOTE_TEST_DIR")
 	l, err := remote.Listen(os.Getenv("REMOTE_TEST_SOCKET"), 0o600, lane.Config{})
 	if err != nil {
@@ -188,7 +194,7 @@ func serveProcess(kind string) error {
 		if err != nil {
 			return err
 		}
-		return remote.ServeListener(ctx, l, sharedFiles{files}, remote.ServeOptions{})
+		return remote.ServeListener(ctx, l, faulttest.Files(files), remote.ServeOptions{})
 	}
 	var n atomic.Int64
 	for {

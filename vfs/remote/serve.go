@@ -2,11 +2,8 @@ package remote
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"hash/maphash"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/hati-os/hati/lane"
@@ -32,6 +29,16 @@ type ServeOptions struct {
 	// Unordered says that opens, removals and renames need not wait for the closes
 	// before them: for files that do not care who else has them open.
 	Unordered bool
+	// Survives says that when the server is started anew, its files are the same: a
+	// file in the same place has the same device, number and time of birth, and the
+	// cookies of directories still hold. See [Redial].
+	Survives bool
+	// NoLend has every read and write ask the server, also where it could lend the
+	// host file behind an open file (vfs.Lender), which it cannot take back by force.
+	NoLend bool
+	// Terminals, if it is what the server's terminals have for processes, tells
+	// clients of their signals.
+	Terminals *Terminals
 	// Log hears why a lane was ended because its client broke the protocol.
 	Log func(format string, args ...any)
 }
@@ -43,52 +50,17 @@ type ServeOptions struct {
 // client has gone.
 func Serve(ctx context.Context, end *lane.Lane, fs vfs.FS, o ServeOptions) error {
 	c := newConn(end, fs, o)
-	if err := end.Handle(c.handler(), c.serveOptions()); err != nil {
-		return err
-	}
-	select {
-	case <-end.Done():
-	case <-ctx.Done():
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
-		end.Shutdown(grace)
-		cancel()
-	}
-	c.finish()
-	switch {
-	case c.breach.Load() != nil:
-		return *c.breach.Load()
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case errors.Is(end.Err(), lane.ErrPeerDied):
-		return nil
-	}
-	return end.Err()
+	return c.run(ctx, c.handler(), c.serveOptions(), c.finish)
 }
 
 // ServeListener answers for fs at every lane that l accepts, until ctx ends.
 func ServeListener(ctx context.Context, l *lane.Listener, fs vfs.FS, o ServeOptions) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer l.Close()
-	for {
-		end, err := l.Accept(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return err
-		}
-		wg.Go(func() {
-			if err := Serve(ctx, end, fs, o); err != nil && ctx.Err() == nil && o.Log != nil {
-				o.Log("a client's lane ended: %v", err)
-			}
-		})
-	}
+	return serveAll(ctx, l, o.Log, func(end *lane.Lane) error { return Serve(ctx, end, fs, o) })
 }
 
 // conn is what a server has of one client.
 type conn struct {
-	end   *lane.Lane
+	answering
 	fs    vfs.FS
 	opts  ServeOptions
 	nodes nodeTable
@@ -96,13 +68,6 @@ type conn struct {
 	locks ownerTable
 	ready notifier
 	loans loanTable
-	gone  context.Context // ends with the lane
-	leave context.CancelCauseFunc
-	work  sync.WaitGroup // requests under way
-
-	breach errorOnce
-	ending sync.Mutex
-	ended  bool
 }
 
 func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
@@ -112,10 +77,13 @@ func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
 	if o.MaxFiles <= 0 {
 		o.MaxFiles = 65_536
 	}
-	c := &conn{end: end, fs: fs, opts: o, files: fileTable{byID: map[uint64]*openFile{}, max: o.MaxFiles}}
+	c := &conn{fs: fs, opts: o, files: fileTable{byID: map[uint64]*openFile{}, max: o.MaxFiles}}
 	c.nodes.clear(o.MaxNodes)
+	if o.Terminals != nil {
+		c.nodes.left = func(l lineNode) { o.Terminals.leave(l.Line, c) }
+	}
 	c.locks.seed = maphash.MakeSeed()
-	c.gone, c.leave = context.WithCancelCause(context.Background())
+	c.answering.init(end)
 	c.ready.conn = c
 	c.files.loans = &c.loans
 	return c
@@ -125,77 +93,16 @@ func (c *conn) serveOptions() lane.ServeOptions {
 	return lane.ServeOptions{Concurrency: c.opts.Concurrency, Inline: c.opts.Inline, SharedBulk: c.opts.SharedWrites}
 }
 
-// handler is the protocol's handler, with what concerns all operations.
-func (c *conn) handler() lane.Handler {
-	h := wire.Handler(c)
-	return func(ctx context.Context, r *lane.Request) error {
-		if !c.begin() {
-			return vfs.ErrCallerDied
-		}
-		defer c.work.Done()
-		if !r.IsNote {
-			var ok bool
-			if ctx, ok = takeCaller(ctx, &r.Data); !ok {
-				return c.broken("a call without a caller")
-			}
-		}
-		err := h(ctx, r)
-		if err == nil {
-			return nil
-		}
-		var e syscall.Errno
-		switch {
-		case errors.Is(err, vfs.ErrInDoubt):
-			return fmt.Errorf("%w: %v", lane.ErrInDoubt, err) // of a server behind this one
-		case errors.As(err, &e):
-			return goodErrno(e)
-		}
-		return err
-	}
-}
-
-// goodErrno is EIO for numbers that no caller may get from a server: none, an
-// interruption that nobody sent, the kernel's own.
-func goodErrno(e syscall.Errno) syscall.Errno {
-	if e == 0 || e == syscall.EINTR || e >= 512 {
-		return syscall.EIO
-	}
-	return e
-}
-
-func (c *conn) begin() bool {
-	c.ending.Lock()
-	defer c.ending.Unlock()
-	if c.ended {
-		return false
-	}
-	c.work.Add(1)
-	return true
-}
+func (c *conn) handler() lane.Handler { return c.around(wire.Handler(c)) }
 
 // finish gives back all that the client had.
 func (c *conn) finish() {
-	c.leave(vfs.ErrCallerDied)
-	c.ending.Lock()
-	c.ended = true
-	c.ending.Unlock()
+	c.stop()
 	c.files.end()
 	c.work.Wait()
 	c.loans.endAll()
 	c.locks.release(c)
 	c.nodes.clear(0)
-}
-
-// errBroken ends a request whose lane is being ended.
-var errBroken = fmt.Errorf("remote: the client broke the protocol: %w", syscall.EPROTO)
-
-// broken ends the lane of a client that did what no honest one does.
-func (c *conn) broken(format string, args ...any) error {
-	err := fmt.Errorf("remote: the client broke the protocol: "+format, args...)
-	if c.breach.set(err) {
-		go c.end.Close() // which waits for nobody, but may call back
-	}
-	return errBroken
 }
 
 // node returns the node that a request names.
@@ -245,12 +152,19 @@ func (c *conn) name(s string) error {
 }
 
 // tell gives the client a node with the reply.
-func (c *conn) tell(r *lane.Request, n vfs.Node) (wire.Node, error) {
-	w, err := c.nodes.tell(n)
-	if err == nil {
-		r.OnUndelivered(func() { c.nodes.forget(w.ID, 1) })
+func (c *conn) tell(ctx context.Context, r *lane.Request, n vfs.Node) (wire.Node, error) {
+	w, first, err := c.nodes.tell(n)
+	if err != nil {
+		return w, err
 	}
-	return w, err
+	r.OnUndelivered(func() { c.nodes.forget(w.ID, 1) })
+	if first && c.opts.Survives {
+		if a, err := n.Stat(ctx); err == nil { // else it is not found again
+			w.Dev, w.Ino, w.BornSec, w.BornNsec = a.Dev, a.Ino, a.Btime.Sec, a.Btime.Nsec
+			c.nodes.identify(w)
+		}
+	}
+	return w, nil
 }
 
 // give gives the client an open file with the reply.
@@ -261,7 +175,11 @@ func (c *conn) give(r *lane.Request, f vfs.File, flags int) (wire.File, error) {
 		return wire.File{}, err
 	}
 	r.OnUndelivered(func() { c.files.remove(o.id) })
-	return wire.File{ID: o.id, Bits: fileBits(f)}, nil
+	bits := fileBits(f)
+	if c.opts.NoLend {
+		bits &^= wire.FileLender
+	}
+	return wire.File{ID: o.id, Bits: bits}, nil
 }
 
 func fileBits(f vfs.File) (bits uint32) {
@@ -289,5 +207,12 @@ func fileBits(f vfs.File) (bits uint32) {
 	set(locker, wire.FileLocker)
 	set(lender, wire.FileLender)
 	set(message && m.Message(), wire.FileMessage)
+	t, terminal := f.(vfs.Terminal)
+	set(terminal, wire.FileTerminal)
+	set(terminal && t.IsMaster(), wire.FileMaster)
+	_, asks := f.(vfs.Poller)
+	set(asks, wire.FilePoller)
+	s, shares := f.(vfs.LockSharer)
+	set(shares && s.SharedLocks() != nil, wire.FileSharer)
 	return bits
 }

@@ -86,17 +86,23 @@ func (c *conn) Append(ctx context.Context, req *wire.WriteRequest, rep *wire.Cou
 	return wrote(rep, n, a.Size+int64(n), err)
 }
 
-func (c *conn) keeper(id uint64) (*openFile, vfs.OffsetKeeper, error) {
-	f, err := c.file(id)
-	if err != nil {
-		return nil, nil, err
+// fileAs returns an open file that has an ability, for a request, which gives it
+// back with put. A client that was not told of the ability breaks the protocol: lacks
+// says which.
+func fileAs[A any](c *conn, id uint64, lacks string) (f *openFile, a A, err error) {
+	if f, err = c.file(id); err != nil {
+		return nil, a, err
 	}
-	k, ok := f.file.(vfs.OffsetKeeper)
+	a, ok := f.file.(A)
 	if !ok {
 		c.files.put(f)
-		return nil, nil, c.broken("file %d keeps no offset", id)
+		return nil, a, c.broken("file %d %s", id, lacks)
 	}
-	return f, k, nil
+	return f, a, nil
+}
+
+func (c *conn) keeper(id uint64) (*openFile, vfs.OffsetKeeper, error) {
+	return fileAs[vfs.OffsetKeeper](c, id, "keeps no offset")
 }
 
 func (c *conn) ReadNext(ctx context.Context, req *wire.ReadRequest, _ *wire.Empty, r *lane.Request) error {
@@ -297,6 +303,10 @@ func (c *conn) Map(ctx context.Context, req *wire.MapRequest, rep *wire.MapReply
 	}
 	if got.Release != nil {
 		defer got.Release()
+	}
+	if got.Stores != nil {
+		got.Stores.Close()
+		return syscall.ENODEV // the lane has no way to tell of stores
 	}
 	fd, err := unix.FcntlInt(uintptr(got.FD), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {

@@ -76,14 +76,14 @@ func (c *conn) Lend(ctx context.Context, req *wire.LendRequest, rep *wire.LendRe
 	}
 	defer c.files.put(f)
 	l, ok := f.file.(vfs.Lender)
-	if !ok {
+	if !ok || c.opts.NoLend {
 		return syscall.EOPNOTSUPP
 	}
 	if !c.files.mayLend(f) {
 		return syscall.EAGAIN
 	}
 	id := c.loans.number()
-	loan, err := l.Lend(ctx, func() { c.ready.recall(id) })
+	loan, err := l.Lend(ctx, req.Own, func() { c.ready.recall(id) })
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"syscall"
 
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
@@ -172,7 +173,8 @@ func (t *ownerTable) release(c *conn) {
 				continue
 			}
 			l := vfs.Lock{Type: unix.F_UNLCK, Flock: key.flock, Owner: o.id, End: math.MaxInt64}
-			if err := key.k.SetLock(ctx, l, false); err != nil && c.opts.Log != nil {
+			err := key.k.SetLock(ctx, l, false)
+			if err != nil && err != syscall.EBADF && c.opts.Log != nil { // those of a file end with it
 				c.opts.Log("a lock of a client that has gone could not be released: %v", err)
 			}
 		}
@@ -188,6 +190,13 @@ func (c *conn) locker(req *wire.LockRequest) (k vfs.Locker, done func(), err err
 			return nil, nil, err
 		}
 		k, ok := f.file.(vfs.Locker)
+		if req.Shared {
+			var s vfs.LockSharer
+			if s, ok = f.file.(vfs.LockSharer); ok {
+				k = s.SharedLocks()
+			}
+			ok = k != nil
+		}
 		if !ok {
 			c.files.put(f)
 			return nil, nil, c.broken("file %d has no locks", req.File)

@@ -25,7 +25,10 @@ func (c *conn) Root(ctx context.Context, _ *wire.Empty, rep *wire.RootReply, r *
 	if c.opts.Unordered {
 		rep.Bits |= wire.FSUnordered
 	}
-	rep.Root, err = c.tell(r, n)
+	if c.opts.Survives {
+		rep.Bits |= wire.FSSurvives
+	}
+	rep.Root, err = c.tell(ctx, r, n)
 	return err
 }
 
@@ -58,7 +61,7 @@ func (c *conn) Lookup(ctx context.Context, req *wire.NameRequest, rep *wire.Node
 	if err != nil {
 		return err
 	}
-	rep.Node, err = c.tell(r, n)
+	rep.Node, err = c.tell(ctx, r, n)
 	return err
 }
 
@@ -81,7 +84,7 @@ func (c *conn) Open(ctx context.Context, req *wire.OpenRequest, rep *wire.OpenRe
 		return err
 	}
 	if of := f.Node(); of != n {
-		if rep.Node, err = c.tell(r, of); err != nil {
+		if rep.Node, err = c.tell(ctx, r, of); err != nil {
 			f.Close()
 			return err
 		}
@@ -132,7 +135,7 @@ func (c *conn) Make(ctx context.Context, req *wire.MakeRequest, rep *wire.NodeRe
 	if err != nil {
 		return err
 	}
-	rep.Node, err = c.tell(r, n)
+	rep.Node, err = c.tell(ctx, r, n)
 	return err
 }
 
@@ -157,7 +160,7 @@ func (c *conn) MakeOpen(ctx context.Context, req *wire.MakeRequest, rep *wire.Op
 	if err != nil {
 		return err
 	}
-	if rep.Node, err = c.tell(r, n); err != nil {
+	if rep.Node, err = c.tell(ctx, r, n); err != nil {
 		f.Close()
 		return err
 	}
@@ -178,7 +181,7 @@ func (c *conn) Tmpfile(ctx context.Context, req *wire.MakeRequest, rep *wire.Nod
 	if err != nil {
 		return err
 	}
-	rep.Node, err = c.tell(r, n)
+	rep.Node, err = c.tell(ctx, r, n)
 	return err
 }
 

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"sync"
+	"syscall"
 
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
@@ -19,6 +20,7 @@ type watched struct {
 	once   sync.Once
 	waiter vfs.Waiter
 	of     vfs.Pollable
+	tell   func() // sees to it that the note that is owed is sent
 
 	mu     sync.Mutex // a leaf, but for notifier.mu; Wake takes it with the Queue's held
 	seq    uint64
@@ -27,10 +29,10 @@ type watched struct {
 }
 
 // start begins to watch.
-func (w *watched) start(c *conn, f *openFile, p vfs.Pollable) {
+func (w *watched) start(p vfs.Pollable, tell func()) {
 	w.once.Do(func() {
-		w.seq, w.of = 1, p
-		w.waiter = vfs.Waiter{Mask: allEvents, Wake: func(_ *vfs.Waiter, e vfs.Events) { w.wake(c, f, e) }}
+		w.seq, w.of, w.tell = 1, p, tell
+		w.waiter = vfs.Waiter{Mask: allEvents, Wake: func(_ *vfs.Waiter, e vfs.Events) { w.wake(e) }}
 		p.Watch(&w.waiter)
 	})
 }
@@ -43,15 +45,51 @@ func (w *watched) end() {
 	}
 }
 
-func (w *watched) wake(c *conn, f *openFile, e vfs.Events) {
+func (w *watched) wake(e vfs.Events) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.seq++
 	w.events |= e
 	if w.armed {
 		w.armed = false
-		c.ready.add(f)
+		w.tell()
 	}
+}
+
+// arm answers what a client asks that has seen number seen: events, or none, and then
+// it is told of the next. The first is answered with what holds.
+func (w *watched) arm(seen uint64) (seq uint64, events vfs.Events) {
+	var now vfs.Events
+	if seen == 0 {
+		now = w.of.Poll(allEvents)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.seq == seen {
+		w.armed = true
+		return w.seq, 0
+	}
+	events = w.events | now
+	w.events = 0
+	return w.seq, events
+}
+
+// take returns what the note that is owed says.
+func (w *watched) take() (seq uint64, events vfs.Events) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	events = w.events
+	w.events = 0
+	return w.seq, events
+}
+
+// pollable returns what to watch for a file's readiness; nil if it is always ready.
+func pollable(f vfs.File) vfs.Pollable {
+	if a, ok := f.(vfs.Poller); ok {
+		return a.Pollable()
+	}
+	p, _ := f.(vfs.Pollable)
+	return p
 }
 
 // Poll tells of now.
@@ -61,7 +99,10 @@ func (c *conn) Poll(_ context.Context, req *wire.PollRequest, rep *wire.ReadyRep
 		return err
 	}
 	defer c.files.put(f)
-	rep.Events = uint32(vfs.Ready(f.file, vfs.Events(req.Mask)))
+	rep.Events = uint32(vfs.Events(req.Mask) & (vfs.EventsIn | vfs.EventsOut))
+	if p := pollable(f.file); p != nil {
+		rep.Events = uint32(p.Poll(vfs.Events(req.Mask)))
+	}
 	return nil
 }
 
@@ -72,25 +113,16 @@ func (c *conn) Arm(_ context.Context, req *wire.ArmRequest, rep *wire.ReadyReply
 		return err
 	}
 	defer c.files.put(f)
-	p, ok := f.file.(vfs.Pollable)
-	if !ok {
+	p := pollable(f.file)
+	if _, asks := f.file.(vfs.Poller); asks && p == nil {
+		return syscall.EOPNOTSUPP
+	}
+	if p == nil {
 		return c.broken("file %d is always ready", req.File)
 	}
-	w := &f.watch
-	w.start(c, f, p)
-	var now vfs.Events
-	if req.Seen == 0 {
-		now = p.Poll(allEvents)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	rep.Seq = w.seq
-	if w.seq == req.Seen {
-		w.armed = true
-		return nil
-	}
-	rep.Events = uint32(w.events | now)
-	w.events = 0
+	f.watch.start(p, func() { c.ready.add(f) })
+	seq, events := f.watch.arm(req.Seen)
+	rep.Seq, rep.Events = seq, uint32(events)
 	return nil
 }
 
@@ -100,7 +132,20 @@ type notifier struct {
 	mu      sync.Mutex // a leaf
 	list    []*openFile
 	recalls []uint64
+	signals []wire.SignalNote
 	running bool
+}
+
+// maxSignals bounds what a client that takes no notes makes us remember.
+const maxSignals = 1024
+
+func (n *notifier) signal(m wire.SignalNote) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.signals) < maxSignals {
+		n.signals = append(n.signals, m)
+	}
+	n.startLocked()
 }
 
 func (n *notifier) recall(id uint64) {
@@ -129,9 +174,9 @@ func (n *notifier) run() {
 	client := wire.Client{Lane: c.end}
 	for {
 		n.mu.Lock()
-		list, recalls := n.list, n.recalls
-		n.list, n.recalls = nil, nil
-		if len(list)+len(recalls) == 0 || c.gone.Err() != nil {
+		list, recalls, signals := n.list, n.recalls, n.signals
+		n.list, n.recalls, n.signals = nil, nil, nil
+		if len(list)+len(recalls)+len(signals) == 0 || c.gone.Err() != nil {
 			n.running = false
 			n.mu.Unlock()
 			return
@@ -140,12 +185,12 @@ func (n *notifier) run() {
 		for _, id := range recalls {
 			_ = client.Recall(c.gone, &wire.RecallNote{Loan: id}, nil) // fails with the lane, which ends all loans
 		}
+		for i := range signals {
+			_ = client.Signal(c.gone, &signals[i], nil)
+		}
 		for _, f := range list {
-			f.watch.mu.Lock()
-			note := wire.ReadyNote{File: f.id, Events: uint32(f.watch.events), Seq: f.watch.seq}
-			f.watch.events = 0
-			f.watch.mu.Unlock()
-			if client.Ready(c.gone, &note, nil) != nil {
+			seq, events := f.watch.take()
+			if client.Ready(c.gone, &wire.ReadyNote{File: f.id, Events: uint32(events), Seq: seq}, nil) != nil {
 				break
 			}
 		}

@@ -17,6 +17,7 @@ type nodeTable struct {
 	ids  map[vfs.Node]*heldNode
 	last uint64
 	max  int
+	left func(lineNode) // hears of terminals that the client has forgotten; or nil
 }
 
 type heldNode struct {
@@ -24,16 +25,27 @@ type heldNode struct {
 	node  vfs.Node
 	bits  uint32
 	times uint64
+	ident wire.Node // Dev, Ino, BornSec and BornNsec, once they are known
 }
 
 // clear forgets everything; afterwards there is room for limit nodes.
 func (t *nodeTable) clear(limit int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.left != nil {
+		for n := range t.ids {
+			if l, ok := n.(lineNode); ok {
+				t.left(l)
+			}
+		}
+	}
 	t.byID, t.ids, t.max = map[uint64]*heldNode{}, map[vfs.Node]*heldNode{}, limit
 }
 
 func nodeBits(n vfs.Node) (bits uint32) {
+	if _, ok := n.(lineNode); ok {
+		return wire.NodeLine
+	}
 	if _, ok := n.(vfs.Dir); ok {
 		bits |= wire.NodeDir
 	}
@@ -52,21 +64,32 @@ func nodeBits(n vfs.Node) (bits uint32) {
 	return bits
 }
 
-// tell counts that the client hears of n.
-func (t *nodeTable) tell(n vfs.Node) (wire.Node, error) {
+// tell counts that the client hears of n; first is true for the first time.
+func (t *nodeTable) tell(n vfs.Node) (w wire.Node, first bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	h := t.ids[n]
 	if h == nil {
 		if len(t.byID) >= t.max {
-			return wire.Node{}, syscall.ENFILE
+			return wire.Node{}, false, syscall.ENFILE
 		}
 		t.last++
 		h = &heldNode{id: t.last, node: n, bits: nodeBits(n)}
 		t.byID[h.id], t.ids[n] = h, h
 	}
 	h.times++
-	return wire.Node{ID: h.id, Bits: h.bits}, nil
+	w = h.ident
+	w.ID, w.Bits = h.id, h.bits
+	return w, h.times == 1, nil
+}
+
+// identify notes what a node is known by.
+func (t *nodeTable) identify(w wire.Node) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if h := t.byID[w.ID]; h != nil {
+		h.ident = w
+	}
 }
 
 // forget takes counts back. It is false for a count that the client never had.
@@ -80,6 +103,9 @@ func (t *nodeTable) forget(id uint64, times uint64) bool {
 	if h.times -= times; h.times == 0 {
 		delete(t.byID, id)
 		delete(t.ids, h.node)
+		if l, ok := h.node.(lineNode); ok && t.left != nil {
+			t.left(l)
+		}
 	}
 	return true
 }

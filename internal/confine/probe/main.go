@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/hati-os/hati/internal/confine"
@@ -23,6 +24,10 @@ func main() {
 		access |= confine.Write
 	}
 	var err error
+	if strings.HasPrefix(how, "sockets") || how == "network" {
+		sockets(how)
+		return
+	}
 	if how == "thread" {
 		runtime.LockOSThread()
 		err = confine.FilesOfThread(confine.Rule{Path: dir, Access: access})
@@ -52,18 +57,61 @@ func main() {
 	}
 }
 
-func try(dir string) {
-	say := func(what string, err error) {
-		var e syscall.Errno
-		switch {
-		case err == nil:
-			fmt.Print(what, "=ok ")
-		case errors.As(err, &e):
-			fmt.Print(what, "=", unix.ErrnoName(e), " ")
+func say(what string, err error) {
+	var e syscall.Errno
+	switch {
+	case err == nil:
+		fmt.Print(what, "=ok ")
+	case errors.As(err, &e):
+		fmt.Print(what, "=", unix.ErrnoName(e), " ")
+	default:
+		fmt.Print(what, "=", err, " ")
+	}
+}
+
+// sockets gives up sockets, or all but sockets.
+func sockets(how string) {
+	given, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err == nil {
+		switch how {
+		case "network":
+			if err = confine.Files(confine.Rule{TCP: true}); err == nil {
+				err = confine.NetworkCalls()
+			}
 		default:
-			fmt.Print(what, "=", err, " ")
+			err = confine.NoSockets(how == "sockets of files")
 		}
 	}
+	if err != nil {
+		fmt.Println("confine:", err)
+		os.Exit(1)
+	}
+	loopback := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	for what, family := range []int{unix.AF_UNSPEC, unix.AF_UNIX, unix.AF_INET, unix.AF_INET6, unix.AF_PACKET} {
+		if family == unix.AF_UNSPEC {
+			continue
+		}
+		fd, err := unix.Socket(family, unix.SOCK_DGRAM, 0)
+		say([]string{"", "unix", "inet", "inet6", "packet"}[what], err)
+		if err == nil {
+			unix.Close(fd)
+		}
+	}
+	_, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	say("pair", err)
+	say("fastopen", unix.Sendto(given, []byte("x"), unix.MSG_FASTOPEN, &unix.SockaddrInet4{Port: 1, Addr: loopback.Addr}))
+	_, err = unix.SendmsgN(given, []byte("x"), nil, nil, unix.MSG_NOSIGNAL)
+	say("send", err)
+	say("bind", unix.Bind(given, loopback))
+	say("listen", unix.Listen(given, 1))
+	say("connect", unix.Connect(given, &unix.SockaddrInet4{Port: 1, Addr: loopback.Addr}))
+	_, err = os.ReadFile("/etc/passwd")
+	say("passwd", err)
+	say("kill", unix.Kill(os.Getppid(), 0))
+	fmt.Println()
+}
+
+func try(dir string) {
 	_, err := os.ReadFile(filepath.Join(dir, "f"))
 	say("read", err)
 	_, err = os.ReadDir(dir)

@@ -17,6 +17,8 @@ import (
 type conn struct {
 	limits
 	peer peer
+	// onHost: the daemon can look processes up by the host's numbers only.
+	onHost bool
 
 	// avail has the waiters for something to take.
 	avail vfs.Queue

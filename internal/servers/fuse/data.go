@@ -2,14 +2,8 @@ package fuse
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"runtime"
 	"sync"
-	"syscall"
-
-	"github.com/hati-os/hati/vfs"
-	"golang.org/x/sys/unix"
 )
 
 // data is what is kept of a file's contents: pieces that were read, and a memory
@@ -17,6 +11,7 @@ import (
 type data struct {
 	appending ctxLock // held while O_APPEND writes
 	mapping   ctxLock // held while mem is filled
+	moving    ctxLock // held while live data goes to the daemon or comes from it; after mapping
 
 	mu     sync.Mutex // guards the rest
 	pieces map[int64][]byte
@@ -24,13 +19,11 @@ type data struct {
 	mem    *os.File // to write to
 	ro     *os.File // the same, as guests get it
 	full   bool     // mem holds the whole file as it is
+	live   live     // while guests may store through shared maps
 }
 
 const (
-	pieceSize = 128 << 10
-	// mostMapped bounds the size of a file that is mapped, in bytes: it is read
-	// as a whole.
-	mostMapped = 2 << 30
+	pieceSize  = 128 << 10
 	keptPieces = 256
 	keptMaps   = 64
 )
@@ -73,8 +66,11 @@ func (fs *FS) keepMap(d *data) {
 	fs.mu.Unlock()
 	if old != nil && old != d {
 		old.mu.Lock()
-		mem, ro := old.mem, old.ro
-		old.mem, old.ro, old.full = nil, nil, false
+		var mem, ro *os.File
+		if !old.live.on.Load() { // else it is kept again when it is no more
+			mem, ro = old.mem, old.ro
+			old.mem, old.ro, old.full = nil, nil, false
+		}
 		old.mu.Unlock()
 		closeBoth(mem, ro)
 	}
@@ -103,6 +99,7 @@ func (n *node) dropData(off, count int64) {
 			delete(d.pieces, at)
 		}
 	}
+	d.askAgain()
 }
 
 // wrote notes what the daemon has taken.
@@ -118,24 +115,70 @@ func (n *node) wrote(p []byte, off int64) {
 	for at := off - off%pieceSize; at < off+int64(len(p)); at += pieceSize {
 		delete(d.pieces, at)
 	}
-	if d.mem != nil {
-		if _, err := d.mem.WriteAt(p, off); err != nil {
-			d.full = false
-		}
+	d.live.mine = true
+	d.overwrite(p, off)
+}
+
+// overwrite puts what the daemon has got into the memory object. d.mu is held.
+func (d *data) overwrite(p []byte, off int64) {
+	if d.mem == nil {
+		return
+	}
+	var err error
+	if d.live.on.Load() {
+		err = d.put(p, off, false)
+	} else {
+		_, err = d.mem.WriteAt(p, off)
+	}
+	if err != nil {
+		d.full = false
 	}
 }
 
 // truncated notes a new size.
 func (n *node) truncated(size int64) {
-	n.dropData(max(0, size-1), -1)
-	if r, ok := n.self.(*regular); ok {
-		d := &r.data
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.mem != nil && size <= mostMapped {
-			_ = d.mem.Truncate(size) // it is filled anew in any case
-		}
+	r, ok := n.self.(*regular)
+	if !ok {
+		return
 	}
+	d := &r.data
+	if !d.live.on.Load() {
+		n.dropData(max(0, size-1), -1)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case d.live.on.Load():
+		d.drops++
+		clear(d.pieces)
+		d.live.mine = true
+		if d.resize(size) != nil {
+			d.full = false
+		}
+	case d.mem != nil && size <= mostMapped:
+		_ = d.mem.Truncate(size) // it is filled anew in any case
+	}
+}
+
+// changed notes attributes of the daemon's that differ from those it told last.
+func (n *node) changed(size int64) {
+	r, ok := n.self.(*regular)
+	if !ok {
+		return
+	}
+	if d := &r.data; d.live.on.Load() {
+		d.mu.Lock()
+		expected := d.live.mine && d.live.size == size
+		d.live.mine = false
+		other := d.live.size != size
+		d.mu.Unlock()
+		if expected || !other && !n.fs.has(initAutoInval) {
+			return
+		}
+	} else if !n.fs.has(initAutoInval) {
+		return
+	}
+	n.dropData(0, -1)
 }
 
 // sizeFor returns the file's size, for a read up to end.
@@ -158,6 +201,9 @@ func (f *file) readCached(ctx context.Context, p []byte, off int64) (int, error)
 	if !ok {
 		return f.readDirect(ctx, p, off)
 	}
+	if r.data.live.on.Load() {
+		return f.readLive(ctx, r, p, off)
+	}
 	size, err := f.n.sizeFor(ctx, off+int64(len(p)))
 	if err != nil || off >= size {
 		return 0, err
@@ -169,13 +215,17 @@ func (f *file) readCached(ctx context.Context, p []byte, off int64) (int, error)
 		from := at - at%pieceSize
 		b, drops := r.data.piece(from)
 		if b == nil && at == from && len(p)-done >= pieceSize {
-			// A large read goes where it is wanted.
-			n, err := f.readDirect(ctx, p[done:done+pieceSize], at)
+			// A large read goes where it is wanted, up to what is kept.
+			want := pieceSize
+			for len(p)-done-want >= pieceSize && !r.data.keeps(from+int64(want)) {
+				want += pieceSize
+			}
+			n, err := f.readDirect(ctx, p[done:done+want], at)
 			done += n
 			if err != nil && done == 0 {
 				return 0, err
 			}
-			if err != nil || n < pieceSize {
+			if err != nil || n < want {
 				return done, nil
 			}
 			continue
@@ -212,6 +262,11 @@ func (d *data) piece(at int64) ([]byte, uint64) {
 	return d.pieces[at], d.drops
 }
 
+func (d *data) keeps(at int64) bool {
+	b, _ := d.piece(at)
+	return b != nil
+}
+
 // keep keeps a piece, unless something was dropped since it was asked for.
 func (fs *FS) keep(d *data, at int64, b []byte, drops uint64) {
 	d.mu.Lock()
@@ -226,117 +281,4 @@ func (fs *FS) keep(d *data, at int64, b []byte, drops uint64) {
 	if fresh {
 		fs.keepPiece(d, at)
 	}
-}
-
-// Map returns a memory object with the file's contents, for private maps and
-// shared ones that nobody can write to: what was written to a map could not be
-// told the daemon in time. ENODEV for others, and for files that have no
-// offsets.
-func (f *file) Map(ctx context.Context, prot int, shared bool) (vfs.Mapping, error) {
-	if err := f.n.fs.allowed(ctx); err != nil {
-		return vfs.Mapping{}, err
-	}
-	if f.backing != nil {
-		if m, ok := f.backing.(vfs.Mapper); ok {
-			return m.Map(ctx, prot, shared)
-		}
-		return vfs.Mapping{}, syscall.ENODEV
-	}
-	r, ok := f.n.self.(*regular)
-	if !ok || f.IsStream() || shared && prot&unix.PROT_WRITE != 0 {
-		return vfs.Mapping{}, syscall.ENODEV
-	}
-	d := &r.data
-	if err := d.mapping.lock(ctx); err != nil {
-		return vfs.Mapping{}, err
-	}
-	defer d.mapping.unlock()
-	d.mu.Lock()
-	full := d.full && !f.direct()
-	d.mu.Unlock()
-	if full {
-		// The daemon may have changed it by itself.
-		if _, err := f.n.Stat(ctx); err != nil {
-			return vfs.Mapping{}, err
-		}
-		d.mu.Lock()
-		full = d.full
-		d.mu.Unlock()
-	}
-	if !full {
-		if err := f.fill(ctx, d); err != nil {
-			return vfs.Mapping{}, err
-		}
-	}
-	f.n.fs.keepMap(d)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.ro == nil {
-		return vfs.Mapping{}, syscall.EAGAIN
-	}
-	fd, err := unix.FcntlInt(d.ro.Fd(), unix.F_DUPFD_CLOEXEC, 3)
-	runtime.KeepAlive(d.ro)
-	if err != nil {
-		return vfs.Mapping{}, err
-	}
-	return vfs.Mapping{FD: fd, Release: func() { unix.Close(fd) }}, nil
-}
-
-// fill reads the file into its memory object. d.mapping is held.
-func (f *file) fill(ctx context.Context, d *data) error {
-	a, err := f.n.getattr(ctx)
-	if err != nil {
-		return err
-	}
-	if a.Size > mostMapped {
-		return syscall.ENOMEM
-	}
-	d.mu.Lock()
-	mem, drops := d.mem, d.drops
-	d.mu.Unlock()
-	if mem == nil {
-		var ro *os.File
-		if mem, ro, err = newMemory(); err != nil {
-			return err
-		}
-		d.mu.Lock()
-		d.mem, d.ro = mem, ro
-		d.mu.Unlock()
-	}
-	if err := mem.Truncate(a.Size); err != nil {
-		return syscall.ENOMEM
-	}
-	buf := make([]byte, pieceSize)
-	for off := int64(0); off < a.Size; {
-		n, err := f.readDirect(ctx, buf[:min(pieceSize, a.Size-off)], off)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-		if _, err := mem.WriteAt(buf[:n], off); err != nil {
-			return syscall.ENOMEM
-		}
-		off += int64(n)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.full = d.drops == drops && d.mem == mem
-	return nil
-}
-
-// newMemory makes a memory object, and a descriptor of it that cannot write.
-func newMemory() (mem, ro *os.File, err error) {
-	fd, err := unix.MemfdCreate("fuse", unix.MFD_CLOEXEC)
-	if err != nil {
-		return nil, nil, syscall.ENOMEM
-	}
-	mem = os.NewFile(uintptr(fd), "memfd:fuse")
-	ro, err = os.Open(fmt.Sprintf("/proc/self/fd/%d", fd))
-	if err != nil {
-		mem.Close()
-		return nil, nil, syscall.ENOMEM
-	}
-	return mem, ro, nil
 }

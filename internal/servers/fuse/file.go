@@ -3,6 +3,7 @@ package fuse
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
@@ -21,8 +22,11 @@ type file struct {
 	noHandle bool     // opened without asking: nothing to release
 	backing  vfs.File // passthrough: reads and writes go there
 	unback   func()
+	id       int32 // of the backing file
 	poll     pollState
 	queue    vfs.Queue
+	users    atomic.Int32 // the open file, maps, and what is written back for them
+	errors   uint64       // failed write-backs that it was told of; data.mu guards it
 
 	mu  sync.Mutex
 	pos int64 // of a file that cannot seek
@@ -49,10 +53,9 @@ func (n *regular) Open(ctx context.Context, flags int) (vfs.File, error) {
 	}
 	if none {
 		f := &file{n: &n.node, flags: uint32(flags), out: openKeepCache, noHandle: true}
-		n.enter(f)
-		return f, nil
+		return f, n.enter(f)
 	}
-	f, err := n.opened(out, uint32(flags))
+	f, err := n.opened(ctx, out, uint32(flags))
 	if err != nil {
 		return nil, err
 	}
@@ -99,30 +102,48 @@ func (fs *FS) lateOpenOf(id uint64, op, flags uint32) func([]byte, error) {
 }
 
 // opened makes a file of a handle that the daemon has given.
-func (n *node) opened(out openOut, flags uint32) (vfs.File, error) {
-	f := &file{n: n, fh: out.fh, out: out.flags, flags: flags}
-	if out.flags&openPassthrough != 0 && n.fs.has(initPassthrough) && n.fs.opts.Backing != nil {
-		b, done, err := n.fs.opts.Backing(out.backing)
-		if err != nil {
+func (n *node) opened(ctx context.Context, out openOut, flags uint32) (vfs.File, error) {
+	f := &file{n: n, fh: out.fh, out: out.flags, flags: flags, id: out.backing}
+	if out.flags&openPassthrough != 0 {
+		if err := f.pass(ctx); err != nil {
 			n.fs.release(n.id, out.fh, flags, false, n.alive)
-			return nil, syscall.EIO
+			return nil, err
 		}
-		f.backing, f.unback = b, done
 	}
-	if out.flags&(openKeepCache|openDirectIO) == 0 {
+	if out.flags&(openKeepCache|openDirectIO|openPassthrough) == 0 {
 		n.dropData(0, -1)
 	}
-	n.enter(f)
+	if err := n.enter(f); err != nil {
+		n.fs.release(n.id, out.fh, flags, false, n.alive)
+		if f.backing != nil {
+			f.unback()
+		}
+		return nil, err
+	}
 	return f, nil
 }
 
-func (n *node) enter(f *file) {
+// enter notes that f is open. EIO when the daemon shows one file in two ways at
+// once: as it has it, and as what is behind it.
+func (n *node) enter(f *file) error {
+	f.users.Store(1)
+	if r, ok := n.self.(*regular); ok {
+		r.data.mu.Lock()
+		f.errors = r.data.live.errors
+		r.data.mu.Unlock()
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for o := range n.opens {
+		if f.conflicts(o) {
+			return syscall.EIO
+		}
+	}
 	if n.opens == nil {
 		n.opens = map[*file]struct{}{}
 	}
 	n.opens[f] = struct{}{}
+	return nil
 }
 
 // release sends a RELEASE or RELEASEDIR, and calls then when it is answered: until
@@ -141,20 +162,36 @@ func (fs *FS) release(id, fh uint64, flags uint32, isDir bool, then func()) {
 // Node returns the file's node.
 func (f *file) Node() vfs.Node { return f.n.self }
 
+// use adds a user of the handle.
+func (f *file) use() *file {
+	f.users.Add(1)
+	return f
+}
+
 // Close gives the handle back. It does not wait for the daemon.
 func (f *file) Close() error {
+	f.drop()
+	return nil
+}
+
+// drop gives a use back, and with the last one the handle.
+func (f *file) drop() {
+	if f.users.Add(-1) != 0 {
+		return
+	}
 	n := f.n
 	n.mu.Lock()
 	delete(n.opens, f)
 	n.mu.Unlock()
 	f.unpoll()
-	if !f.noHandle {
-		n.fs.release(n.id, f.fh, f.flags, false, n.alive)
+	if f.noHandle {
+		n.maybeUnused()
+	} else {
+		n.fs.release(n.id, f.fh, f.flags, false, n.maybeUnused)
 	}
 	if f.backing != nil {
 		f.unback()
 	}
-	return nil
 }
 
 // direct reports whether nothing of the file is to be kept.
@@ -183,6 +220,9 @@ func (f *file) Read(ctx context.Context, p []byte, off int64) (int, error) {
 		f.advance(n)
 		return n, err
 	case f.direct():
+		if err := f.n.settle(ctx); err != nil {
+			return 0, err
+		}
 		return f.readDirect(ctx, p, off)
 	}
 	return f.readCached(ctx, p, off)
@@ -194,139 +234,17 @@ func (f *file) advance(n int) {
 	f.mu.Unlock()
 }
 
-// readDirect asks the daemon, as often as is needed to fill p.
-func (f *file) readDirect(ctx context.Context, p []byte, off int64) (int, error) {
-	done := 0
-	for done < len(p) {
-		want := min(len(p)-done, int(f.n.fs.conn.maxRead.Load()))
-		n, err := f.readOnce(ctx, p[done:done+want], off+int64(done))
-		if err == errTorn {
-			continue // with the size that is now right
-		}
-		done += n
-		if err != nil && done == 0 {
-			return 0, err
-		}
-		if err != nil || n < want {
-			break
-		}
-	}
-	return done, nil
-}
-
-// readOnce is one READ.
-func (f *file) readOnce(ctx context.Context, p []byte, off int64) (int, error) {
-	r := newRequest(opRead, f.n.id)
-	r.in = r.enc().u64(f.fh, uint64(off)).u32(uint32(len(p)), 0).u64(0).u32(f.flags|largeFile, 0).b
-	r.dest, r.max = p, len(p)
-	c := f.n.fs.conn
-	if c.serial.Load() {
-		if err := c.serially.lock(ctx); err != nil {
-			return 0, err
-		}
-		defer c.serially.unlock()
-	}
-	if err := c.call(ctx, r); err != nil {
-		return 0, err
-	}
-	n := r.n
-	r.free()
-	return n, nil
-}
-
-// Write writes through to the daemon.
-func (f *file) Write(ctx context.Context, p []byte, off int64) (int, error) {
-	if err := f.n.fs.allowed(ctx); err != nil {
-		return 0, err
-	}
-	switch {
-	case f.backing != nil:
-		n, err := vfs.Write(ctx, f.backing, p, off)
-		f.n.stale()
-		return n, err
-	case f.out&openStream != 0:
-		off = 0
-	case f.IsStream():
-		f.mu.Lock()
-		off = f.pos
-		f.mu.Unlock()
-		n, err := f.write(ctx, p, off)
-		f.advance(n)
-		return n, err
-	}
-	return f.write(ctx, p, off)
-}
-
-func (f *file) write(ctx context.Context, p []byte, off int64) (int, error) {
-	done := 0
-	var err error
-	for done < len(p) && err == nil {
-		part := p[done:min(len(p), done+f.n.fs.conn.maxWrite)]
-		var n int
-		n, err = f.writeOnce(ctx, part, off+int64(done))
-		done += n
-		if n < len(part) {
-			break
-		}
-	}
-	if done > 0 {
-		return done, nil
-	}
-	return 0, err
-}
-
-// writeOnce is one WRITE.
-func (f *file) writeOnce(ctx context.Context, p []byte, off int64) (int, error) {
-	r := newRequest(opWrite, f.n.id)
-	r.in = r.enc().u64(f.fh, uint64(off)).u32(uint32(len(p)), 0).u64(0).u32(f.flags|largeFile, 0).b
-	r.data, r.max = p, 8
-	err := f.n.fs.conn.call(ctx, r)
-	f.n.stale()
-	if err != nil {
-		f.n.dropData(off, int64(len(p)))
-		return 0, err
-	}
-	d := decoder{b: r.body}
-	n := d.u32()
-	if d.bad || n > uint32(len(p)) {
-		f.n.dropData(off, int64(len(p)))
-		return 0, f.n.fs.bad(opWrite)
-	}
-	r.free()
-	f.n.wrote(p[:n], off)
-	return int(n), nil
-}
-
-// Append writes at the end.
-func (f *file) Append(ctx context.Context, p []byte) (int, int64, error) {
-	n := f.n
-	r, ok := n.self.(*regular)
-	if !ok || f.IsStream() {
-		c, err := f.Write(ctx, p, 0)
-		return c, 0, err
-	}
-	if f.backing != nil {
-		if a, ok := f.backing.(vfs.Appender); ok {
-			c, end, err := a.Append(ctx, p)
-			n.stale()
-			return c, end, err
-		}
-	}
-	if err := r.data.appending.lock(ctx); err != nil {
-		return 0, 0, err
-	}
-	defer r.data.appending.unlock()
-	a, err := n.getattr(ctx)
-	if err != nil {
-		return 0, 0, err
-	}
-	c, err := f.Write(ctx, p, a.Size)
-	return c, a.Size + int64(c), err
-}
-
 // Flush tells the daemon of a close(2).
 func (f *file) Flush(ctx context.Context) error {
-	if f.noHandle || f.out&openNoFlush != 0 || f.n.fs.conn.lacks[opFlush].Load() {
+	if f.out&openNoFlush != 0 {
+		return nil
+	}
+	if r, ok := f.n.self.(*regular); ok {
+		if err := r.data.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if f.noHandle || f.n.fs.conn.lacks[opFlush].Load() {
 		return nil
 	}
 	r := newRequest(opFlush, f.n.id)
@@ -345,7 +263,28 @@ func (f *file) Sync(ctx context.Context, dataOnly bool) error {
 			return s.Sync(ctx, dataOnly)
 		}
 	}
+	if err := f.n.settle(ctx); err != nil {
+		return err
+	}
+	if err := f.failed(); err != nil {
+		return err
+	}
 	return f.n.sync(ctx, opFsync, f.fh, dataOnly)
+}
+
+// Stuck reports whether the daemon has left others without an answer: who ends
+// does not wait for it.
+func (f *file) Stuck() bool {
+	if r, ok := f.n.self.(*regular); ok {
+		r.data.mu.Lock()
+		left := r.data.live.left
+		r.data.mu.Unlock()
+		if left {
+			return true
+		}
+	}
+	_, abandoned := f.n.fs.Pending()
+	return abandoned > 0
 }
 
 func (n *node) sync(ctx context.Context, op uint32, fh uint64, dataOnly bool) error {
@@ -374,8 +313,34 @@ type ctxLock struct {
 	held chan struct{}
 }
 
+func (l *ctxLock) init() { l.once.Do(func() { l.held = make(chan struct{}, 1) }) }
+
+func (l *ctxLock) tryLock() bool {
+	l.init()
+	select {
+	case l.held <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// lockPatiently is lock for waits that only the end of the caller may end.
+func (l *ctxLock) lockPatiently(ctx context.Context) error {
+	err := l.lock(ctx)
+	if final := vfs.Final(ctx); err != nil && final != nil && vfs.Interrupted(err) {
+		select {
+		case l.held <- struct{}{}:
+			return nil
+		case <-final:
+			return vfs.ErrKilled
+		}
+	}
+	return err
+}
+
 func (l *ctxLock) lock(ctx context.Context) error {
-	l.once.Do(func() { l.held = make(chan struct{}, 1) })
+	l.init()
 	select {
 	case l.held <- struct{}{}:
 		return nil

@@ -53,6 +53,10 @@ type FS struct {
 	lastKH uint64
 	gone   bool
 	epoch  uint64
+	busies int  // what is being written back without anybody who waits
+	ending bool // the end waits for that
+
+	evictions atomic.Uint64 // see evicted
 }
 
 // handle is what the daemon knows of a node: how often it was looked up.
@@ -107,12 +111,35 @@ func (fs *FS) Started(ctx context.Context) error {
 // Unmount ends the file system: the daemon is told when it has done what it was
 // asked before, or with force cut off at once.
 func (fs *FS) Unmount(force bool) {
-	if force {
+	fs.mu.Lock()
+	fs.ending = true
+	wait := fs.busies > 0 && !force
+	fs.mu.Unlock()
+	switch {
+	case force:
 		fs.conn.abort(nil)
-	} else {
+	case !wait:
 		fs.conn.end()
 	}
 	fs.drop()
+}
+
+// busy notes that something is written back which an unmount waits for.
+func (fs *FS) busy() {
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	fs.busies++
+}
+
+// idle notes its end.
+func (fs *FS) idle() {
+	fs.mu.Lock()
+	fs.busies--
+	end := fs.busies == 0 && fs.ending
+	fs.mu.Unlock()
+	if end {
+		fs.conn.end()
+	}
 }
 
 // drop lets go of all nodes that nobody else holds.
@@ -208,15 +235,26 @@ func (fs *FS) take(e *entry) (*node, error) {
 		if !fs.gone {
 			fs.nodes[e.id] = h
 		}
-		runtime.AddCleanup(n, fs.forgotten, h)
+		runtime.AddCleanup(n, forgotten, unheld{weak.Make(fs), h})
 	}
 	h.lookups++
 	fs.mu.Unlock()
 	return n, nil
 }
 
-// forgotten is called when nobody has the node any more.
-func (fs *FS) forgotten(h *handle) {
+// unheld is a node that nobody has any more. Nodes and their FS have each other:
+// it must not be this that keeps them.
+type unheld struct {
+	fs weak.Pointer[FS]
+	h  *handle
+}
+
+// forgotten tells the daemon, if the FS is still there.
+func forgotten(u unheld) {
+	fs, h := u.fs.Value(), u.h
+	if fs == nil {
+		return
+	}
 	fs.mu.Lock()
 	if fs.nodes[h.id] == h {
 		delete(fs.nodes, h.id)

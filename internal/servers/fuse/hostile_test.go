@@ -87,6 +87,11 @@ var operations = []struct {
 }{
 	{opLookup, "lookup", func(s *scene, ctx context.Context) error { _, err := vfs.Lookup(ctx, s.root, "file"); return err }},
 	{opStatx, "stat", func(s *scene, ctx context.Context) error { _, err := s.file.Stat(ctx); return err }},
+	{opGetattr, "getattr", func(s *scene, ctx context.Context) error {
+		s.fs.conn.lacks[opStatx].Store(true)
+		_, err := s.file.Stat(ctx)
+		return err
+	}},
 	{opSetattr, "setattr", func(s *scene, ctx context.Context) error {
 		return vfs.SetAttributes(ctx, s.file, nil, vfs.SetAttr{Valid: vfs.SetMode, Mode: 0o600})
 	}},
@@ -148,7 +153,12 @@ var operations = []struct {
 	{opOpendir, "opendir", func(s *scene, ctx context.Context) error {
 		return closing(vfs.Open(ctx, s.root, unix.O_RDONLY))
 	}},
-	{opReaddirplus, "readdir", func(s *scene, ctx context.Context) error {
+	{opReaddir, "readdir", func(s *scene, ctx context.Context) error {
+		s.fs.conn.lacks[opReaddirplus].Store(true)
+		_, err := s.list.(vfs.DirReader).ReadDir(ctx, 0, 10)
+		return err
+	}},
+	{opReaddirplus, "readdirplus", func(s *scene, ctx context.Context) error {
 		_, err := s.list.(vfs.DirReader).ReadDir(ctx, 0, 10)
 		return err
 	}},
@@ -182,6 +192,11 @@ var operations = []struct {
 		return err
 	}},
 	{opCopyRange64, "copy", func(s *scene, ctx context.Context) error {
+		_, err := s.open.(vfs.RangeCopier).CopyRange(ctx, 0, s.open, 100, 5)
+		return err
+	}},
+	{opCopyFileRange, "copy, of old", func(s *scene, ctx context.Context) error {
+		s.fs.conn.lacks[opCopyRange64].Store(true)
 		_, err := s.open.(vfs.RangeCopier).CopyRange(ctx, 0, s.open, 100, 5)
 		return err
 	}},

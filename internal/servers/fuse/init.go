@@ -17,6 +17,7 @@ const (
 	defaultPages  = 32
 	maxReadahead  = 128 << 10
 	initOutOldest = 24
+	maxStack      = 2 // file systems over each other, with passthrough
 )
 
 // begin sends INIT.
@@ -57,6 +58,9 @@ func (fs *FS) initialized(body []byte) error {
 	pages := d.u16()
 	d.u16() // map_alignment
 	flags |= uint64(d.u32()) << 32
+	if stack := d.u32(); stack == 0 || stack > maxStack {
+		flags &^= initPassthrough
+	}
 	if flags&initExt == 0 {
 		flags &= 1<<32 - 1
 	}

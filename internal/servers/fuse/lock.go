@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"context"
+	"errors"
 	"syscall"
 
 	"github.com/hati-os/hati/vfs"
@@ -108,32 +109,55 @@ func (f *file) SetLock(ctx context.Context, l vfs.Lock, wait bool) error {
 	if l.Type == unix.F_UNLCK {
 		return f.n.fs.conn.call(ctx, r)
 	}
-	before := f.n.locked(l.Owner, 0)
+	before := f.n.locking(l.Owner)
 	r.late = func(_ []byte, err error) {
 		// Nobody waits for it any more. What its owner has got by another call
 		// meanwhile is not to be taken away.
-		if err == nil && f.n.locked(l.Owner, 0) == before {
+		if got := f.n.locked(l.Owner, 0); err == nil && got == before {
 			undo := l
 			undo.Type = unix.F_UNLCK
 			f.n.fs.conn.send(f.lockRequest(opSetlk, undo))
 		}
 	}
 	err := f.n.fs.conn.call(ctx, r)
-	if err == nil {
+	switch {
+	case err == nil:
 		f.n.locked(l.Owner, 1)
+	case !errors.Is(err, vfs.ErrInDoubt): // else it is late's turn
+		f.n.locked(l.Owner, 0)
 	}
 	return err
 }
 
-// locked counts locks that an owner has got, and returns how many up to now.
+// lockings are calls for locks of one owner that are not over, and how many ended
+// with one since the first of them began.
+type lockings struct{ calls, got int }
+
+// locking notes that a call for a lock begins, and returns how many its owner has
+// got.
+func (n *node) locking(owner uint64) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.locks == nil {
+		n.locks = map[uint64]lockings{}
+	}
+	l := n.locks[owner]
+	l.calls++
+	n.locks[owner] = l
+	return l.got
+}
+
+// locked notes that a call for a lock is over, with more locks got, and returns how
+// many its owner had got before.
 func (n *node) locked(owner uint64, more int) int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if more > 0 {
-		if n.locks == nil {
-			n.locks = map[uint64]int{}
-		}
-		n.locks[owner] += more
+	l := n.locks[owner]
+	before := l.got
+	l.calls--
+	l.got += more
+	if n.locks[owner] = l; l.calls <= 0 {
+		delete(n.locks, owner)
 	}
-	return n.locks[owner]
+	return before
 }

@@ -26,6 +26,9 @@ func (f *file) Allocate(ctx context.Context, mode uint32, off, length int64) err
 	if f.n.fs.conn.minor < 19 || f.n.fs.conn.lacks[opFallocate].Load() {
 		return syscall.EOPNOTSUPP
 	}
+	if err := f.n.settle(ctx); err != nil {
+		return err
+	}
 	r := newRequest(opFallocate, f.n.id)
 	r.in = r.enc().u64(f.fh, uint64(off), uint64(length)).u32(mode, 0).b
 	err := f.n.fs.conn.call(ctx, r)
@@ -94,6 +97,11 @@ func (f *file) CopyRange(ctx context.Context, off int64, to vfs.File, toOff int6
 	}
 	if c.minor < 28 || c.lacks[op].Load() {
 		return 0, syscall.EOPNOTSUPP
+	}
+	for _, n := range []*node{f.n, t.n} {
+		if err := n.settle(ctx); err != nil {
+			return 0, err
+		}
 	}
 	r := newRequest(op, f.n.id)
 	r.in = r.enc().u64(f.fh, uint64(off), t.n.id, t.fh, uint64(toOff), uint64(n), 0).b

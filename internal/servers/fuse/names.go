@@ -194,7 +194,7 @@ func (d *dir) create(ctx context.Context, op uint32, name string, o vfs.MakeOpti
 	if op == opCreate {
 		d.remember(strings.Clone(name), n, e.entryValid)
 	}
-	f, err := n.opened(out, uint32(flags))
+	f, err := n.opened(ctx, out, uint32(flags))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -268,13 +268,17 @@ func (d *dir) Rename(ctx context.Context, name string, to vfs.Dir, toName string
 	t.expire(toName)
 	if err == nil {
 		r.free()
-		moved, other := d.lose(name), t.lose(toName)
+		moved, other := d.detach(name), t.detach(toName)
 		// Whose attributes the next change of these names concerns.
 		if moved != nil {
 			t.remember(toName, moved, 0)
 		}
-		if other != nil && flags&unix.RENAME_EXCHANGE != 0 {
+		switch {
+		case other == nil:
+		case flags&unix.RENAME_EXCHANGE != 0:
 			d.remember(name, other, 0)
+		default:
+			other.unnamed()
 		}
 	}
 	if flags != 0 {

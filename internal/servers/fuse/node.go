@@ -23,11 +23,12 @@ type node struct {
 	mu        sync.Mutex // guards the rest
 	attr      vfs.Attr
 	attrUntil time.Time
-	changes   uint64             // grows when what an answer under way tells is old
-	names     map[string]*dent   // of a directory
-	text      string             // of a symbolic link, when it may be kept
-	opens     map[*file]struct{} // open files
-	locks     map[uint64]int     // got at the daemon, by owner, ever since it is in use
+	changes   uint64              // grows when what an answer under way tells is old
+	names     map[string]*dent    // of a directory
+	text      string              // of a symbolic link, when it may be kept
+	opens     map[*file]struct{}  // open files
+	nameless  bool                // it has lost a name: perhaps nobody uses it any more
+	locks     map[uint64]lockings // by owner
 	btime     syscall.Timespec
 	born      bool // btime is known
 }
@@ -136,8 +137,8 @@ func (n *node) setAttr(a vfs.Attr, valid time.Duration, changes uint64) vfs.Attr
 		changed = false
 	}
 	n.mu.Unlock()
-	if changed && n.fs.has(initAutoInval) {
-		n.dropData(0, -1)
+	if changed {
+		n.changed(a.Size)
 	}
 	return a
 }
@@ -180,6 +181,13 @@ func (n *node) setattr(ctx context.Context, f *file, s vfs.SetAttr) error {
 	}
 	if f != nil && !f.noHandle {
 		valid, fh = valid|attrFH, f.fh
+	}
+	if s.Valid&vfs.SetSize != 0 {
+		release, err := n.hold(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	r := newRequest(opSetattr, n.id)
 	r.in = r.enc().u32(valid, 0).u64(fh, uint64(s.Size), 0).

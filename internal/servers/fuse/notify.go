@@ -87,10 +87,12 @@ func (fs *FS) invalEntry(parent, child uint64, size int, flags uint32, d *decode
 	if child != 0 && (old == nil || old.id != child) {
 		return syscall.ENOENT
 	}
-	p.lose(text)
-	if flags&expireOnly == 0 {
-		p.stale()
+	if flags&expireOnly != 0 {
+		p.expire(text)
+		return nil
 	}
+	p.lose(text)
+	p.stale()
 	return nil
 }
 
@@ -141,11 +143,7 @@ func (d *data) store(fs *FS, p []byte, off int64) {
 		} else {
 			b = nil
 		}
-		if d.mem != nil {
-			if _, err := d.mem.WriteAt(part, off); err != nil {
-				d.full = false
-			}
-		}
+		d.overwrite(part, off)
 		d.mu.Unlock()
 		if b != nil {
 			fs.keepPiece(d, from)

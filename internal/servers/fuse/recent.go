@@ -9,6 +9,7 @@ type dent struct {
 	node  *node // nil: there is no such name
 	until time.Time
 	epoch uint64
+	at    int // in the ring
 }
 
 // recent keeps the names that were looked up last: the nodes of others are
@@ -22,8 +23,15 @@ type recent struct {
 func (r *recent) add(d *dent) *dent {
 	r.next = (r.next + 1) % len(r.ring)
 	old := r.ring[r.next]
-	r.ring[r.next] = d
+	r.ring[r.next], d.at = d, r.next
 	return old
+}
+
+// remove takes d out. FS.mu is held.
+func (r *recent) remove(d *dent) {
+	if r.ring[d.at] == d {
+		r.ring[d.at] = nil
+	}
 }
 
 // remember notes that name leads to n, nil for nowhere, until the validity ends.
@@ -47,13 +55,28 @@ func (d *dir) remember(name string, n *node, valid time.Duration) {
 			delete(old.dir.names, old.name)
 		}
 		old.dir.mu.Unlock()
+		if old.node != nil {
+			d.fs.evicted()
+		}
 	}
 	d.mu.Lock()
 	if d.names == nil {
 		d.names = map[string]*dent{}
 	}
+	before := d.names[name]
 	d.names[name] = e
 	d.mu.Unlock()
+	if n != nil {
+		n.named()
+	}
+	if before != nil && before != old {
+		d.fs.mu.Lock()
+		d.fs.recent.remove(before)
+		d.fs.mu.Unlock()
+		if before.node != nil && before.node != n {
+			before.node.unnamed()
+		}
+	}
 }
 
 // cached returns what is known of name, and whether it still holds.
@@ -83,14 +106,27 @@ func (d *dir) expire(name string) {
 	}
 }
 
-// lose forgets name, and that the attributes of what it led to are known. It
+// lose forgets name: what it led to may have lost its last user.
+func (d *dir) lose(name string) {
+	if n := d.detach(name); n != nil {
+		n.unnamed()
+	}
+}
+
+// detach forgets name, and that the attributes of what it led to are known. It
 // returns that.
-func (d *dir) lose(name string) *node {
+func (d *dir) detach(name string) *node {
 	d.mu.Lock()
 	e := d.names[name]
 	delete(d.names, name)
 	d.mu.Unlock()
-	if e == nil || e.node == nil {
+	if e == nil {
+		return nil
+	}
+	d.fs.mu.Lock()
+	d.fs.recent.remove(e)
+	d.fs.mu.Unlock()
+	if e.node == nil {
 		return nil
 	}
 	e.node.stale()

@@ -101,18 +101,32 @@ var grace = time.Second
 // e's. Afterwards r is the caller's, to read and to free, unless the answer is
 // in doubt.
 func (c *conn) call(ctx context.Context, r *request) error {
+	if err := c.start(ctx, r); err != nil {
+		return err
+	}
+	return c.wait(ctx, r)
+}
+
+// start is the first half of call, for who sends several. After an error there is
+// nothing to wait for.
+func (c *conn) start(ctx context.Context, r *request) error {
 	if err := c.awaitReady(ctx); err != nil {
 		return err
 	}
 	if caller, ok := vfs.CallerOf(ctx); ok {
 		r.caller = caller
+		if c.onHost {
+			r.caller.PID = vfs.HostPID(ctx)
+		}
 	}
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
-	if err := c.enqueue(r); err != nil {
-		return err
-	}
+	return c.enqueue(r)
+}
+
+// wait is the second half.
+func (c *conn) wait(ctx context.Context, r *request) error {
 	select {
 	case <-r.done:
 		return r.result(ctx)
@@ -120,6 +134,16 @@ func (c *conn) call(ctx context.Context, r *request) error {
 		return c.callEnded(ctx, r)
 	}
 }
+
+// leave gives up waiting for a request at once.
+func (c *conn) leave(r *request) { _ = c.wait(ended, r) }
+
+// ended is the context of a caller that is no more.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(vfs.ErrKilled)
+	return ctx
+}()
 
 // result is the error of an answered request. EINTR is the answer to an
 // interrupt: nothing happened.

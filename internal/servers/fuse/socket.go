@@ -23,7 +23,7 @@ func Attach(s *os.File, o Options) (*FS, error) {
 	}
 	fs := newFS(o)
 	l := &pump{s: s, c: fs.conn, wanted: make(chan struct{}, 1)}
-	fs.conn.poke = l.poke
+	fs.conn.poke, fs.conn.onHost = l.poke, true
 	fs.begin()
 	go l.send()
 	go l.receive(size)

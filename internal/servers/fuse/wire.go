@@ -115,13 +115,14 @@ const (
 
 // Flags of an open file.
 const (
-	openDirectIO    = 1 << 0
-	openKeepCache   = 1 << 1
-	openNonseekable = 1 << 2
-	openCacheDir    = 1 << 3
-	openStream      = 1 << 4
-	openNoFlush     = 1 << 5
-	openPassthrough = 1 << 7
+	openDirectIO       = 1 << 0
+	openKeepCache      = 1 << 1
+	openNonseekable    = 1 << 2
+	openCacheDir       = 1 << 3
+	openStream         = 1 << 4
+	openNoFlush        = 1 << 5
+	openParallelDirect = 1 << 6
+	openPassthrough    = 1 << 7
 )
 
 // Bits of SETATTR.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hati-os/hati/cancel"
+	"github.com/hati-os/hati/internal/servers/hostwait"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -105,7 +106,7 @@ func (t *terminal) restore(fd int) {
 	if err == nil && pgrp != unix.Getpgrp() {
 		return
 	}
-	_, _ = retry(func() (int, error) { return 0, unix.IoctlSetTermios(fd, unix.TCSETS, t.found) })
+	_, _ = hostwait.Retry(func() (int, error) { return 0, unix.IoctlSetTermios(fd, unix.TCSETS, t.found) })
 }
 
 // drain waits until the terminal has sent what was written. Pseudo-terminals

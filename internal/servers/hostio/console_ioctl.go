@@ -4,6 +4,7 @@ import (
 	"context"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/servers/hostwait"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -96,12 +97,12 @@ func (c *Console) ioctlIn(cmd uint32, arg vfs.IoctlArg, size int) error {
 	if err := arg.ReadAt(buf[:size], 0); err != nil {
 		return err
 	}
-	_, err := retry(func() (int, error) { return 0, ioctlBuf(c.fd, cmd, buf[:]) })
+	_, err := hostwait.Retry(func() (int, error) { return 0, ioctlBuf(c.fd, cmd, buf[:]) })
 	return err
 }
 
 func (c *Console) ioctlNumber(cmd uint32, v uint64) error {
-	_, err := retry(func() (int, error) { return 0, ioctlValue(c.fd, cmd, v) })
+	_, err := hostwait.Retry(func() (int, error) { return 0, ioctlValue(c.fd, cmd, v) })
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"syscall"
 
 	"github.com/hati-os/hati/cancel"
+	"github.com/hati-os/hati/internal/servers/hostwait"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -53,7 +54,7 @@ func (d *Disk) WriteNext(ctx context.Context, p []byte) (int, error) {
 // Append writes at the end for a guest that asked for O_APPEND itself; the host
 // description does not get that flag.
 func (d *Disk) Append(_ context.Context, p []byte) (int, int64, error) {
-	n, err := retry(func() (int, error) { return pwriteAppend(d.fd, p) })
+	n, err := hostwait.Retry(func() (int, error) { return pwriteAppend(d.fd, p) })
 	if err != nil {
 		return n, 0, err
 	}
@@ -80,7 +81,7 @@ func (d *Disk) Sync(ctx context.Context, dataOnly bool) error {
 
 // Allocate is fallocate(2).
 func (d *Disk) Allocate(_ context.Context, mode uint32, off, length int64) error {
-	_, err := retry(func() (int, error) { return 0, unix.Fallocate(d.fd, mode, off, length) })
+	_, err := hostwait.Retry(func() (int, error) { return 0, unix.Fallocate(d.fd, mode, off, length) })
 	return err
 }
 

@@ -8,10 +8,10 @@
 // cannot be is asked for readiness before each transfer. Regular files keep the
 // shared offset, since the shell goes on writing where the guest stopped.
 //
-// The package imports vfs, cancel and x/sys. Nothing in it reads ahead: bytes that the
+// The package imports vfs, hostwait, cancel and x/sys. Nothing in it reads ahead: bytes that the
 // guest did not ask for stay with the host.
 //
-// Lock order: node.mu and poller.mu are never held together; below poller.mu
+// Lock order: node.mu and a Watcher's lock are never held together; below that
 // lies the lock of its [vfs.Queue].
 package hostio
 
@@ -105,13 +105,3 @@ func statusFlags(fd int) (int, error) {
 
 // counted is a count without the -1 of a failure.
 func counted(n int, err error) (int, error) { return max(n, 0), err }
-
-// retry repeats f while host signals, which are no guest's, interrupt it.
-func retry(f func() (int, error)) (int, error) {
-	for {
-		n, err := f()
-		if err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
-}

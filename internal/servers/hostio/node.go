@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/servers/hostwait"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -59,7 +60,7 @@ func classOf(fd int, st *unix.Stat_t) class {
 	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
 		return disk
 	}
-	if waitable(fd) {
+	if hostwait.Waitable(fd) {
 		return device
 	}
 	return disk
@@ -224,7 +225,7 @@ func (n *node) SetAttr(_ context.Context, s vfs.SetAttr) error {
 		return syscall.EINVAL
 	}
 	if s.Valid&vfs.SetSize != 0 {
-		if _, err := retry(func() (int, error) { return 0, unix.Ftruncate(fd, s.Size) }); err != nil {
+		if _, err := hostwait.Retry(func() (int, error) { return 0, unix.Ftruncate(fd, s.Size) }); err != nil {
 			return err
 		}
 	}

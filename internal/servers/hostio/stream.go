@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"github.com/hati-os/hati/cancel"
+	"github.com/hati-os/hati/internal/servers/hostwait"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -21,7 +22,9 @@ const (
 // Stream is a pipe, a socket or a device of the host. Its Read and Write never
 // wait, whatever the host description's flags.
 type Stream struct {
-	poller
+	*hostwait.Watcher
+	queue vfs.Queue
+	fd    int
 	n     *node
 	flags int
 	mine  bool // the description is hati's own and O_NONBLOCK
@@ -33,8 +36,13 @@ type Stream struct {
 }
 
 func newStream(n *node, fd, flags int, mine bool) *Stream {
-	return &Stream{poller: poller{fd: fd}, n: n, flags: flags, mine: mine}
+	s := &Stream{fd: fd, n: n, flags: flags, mine: mine}
+	s.Watcher = hostwait.New(&s.queue, fd)
+	return s
 }
+
+// Poll asks the host.
+func (s *Stream) Poll(mask vfs.Events) vfs.Events { return hostwait.Now(s.fd, mask) }
 
 // Node returns the host file.
 func (s *Stream) Node() vfs.Node { return s.n }
@@ -47,7 +55,7 @@ func (s *Stream) IsStream() bool { return true }
 
 // Close ends the file. As [vfs.File] says, it comes once and after all else.
 func (s *Stream) Close() error {
-	s.poller.close()
+	s.Watcher.Close()
 	return s.n.close(s.fd)
 }
 
@@ -57,18 +65,18 @@ func (s *Stream) Read(ctx context.Context, p []byte, _ int64) (int, error) {
 	case s.flags&unix.O_ACCMODE == unix.O_WRONLY:
 		return 0, syscall.EBADF
 	case s.mine:
-		return retry(func() (int, error) { return unix.Read(s.fd, p) })
+		return hostwait.Retry(func() (int, error) { return unix.Read(s.fd, p) })
 	case s.n.class == socket:
-		return retry(func() (int, error) { return recvNow(s.fd, p) })
+		return hostwait.Retry(func() (int, error) { return recvNow(s.fd, p) })
 	}
 	if !s.noFlag.Load() {
-		n, err := retry(func() (int, error) { return preadNow(s.fd, p) })
+		n, err := hostwait.Retry(func() (int, error) { return preadNow(s.fd, p) })
 		if !unsupported(err) {
 			return n, err
 		}
 		s.noFlag.Store(true)
 	}
-	if pollNow(s.fd, vfs.EventIn) == 0 {
+	if hostwait.Now(s.fd, vfs.EventIn) == 0 {
 		return 0, syscall.EAGAIN
 	}
 	return counted(cancel.Read(ctx, s.fd, p))
@@ -80,20 +88,20 @@ func (s *Stream) Write(ctx context.Context, p []byte, _ int64) (int, error) {
 	case s.flags&unix.O_ACCMODE == unix.O_RDONLY:
 		return 0, syscall.EBADF
 	case s.mine:
-		return retry(func() (int, error) { return unix.Write(s.fd, p) })
+		return hostwait.Retry(func() (int, error) { return unix.Write(s.fd, p) })
 	case s.n.class == socket:
-		return retry(func() (int, error) {
+		return hostwait.Retry(func() (int, error) {
 			return unix.SendmsgN(s.fd, p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		})
 	}
 	if !s.noFlag.Load() {
-		n, err := retry(func() (int, error) { return pwriteNow(s.fd, p) })
+		n, err := hostwait.Retry(func() (int, error) { return pwriteNow(s.fd, p) })
 		if !unsupported(err) {
 			return n, err
 		}
 		s.noFlag.Store(true)
 	}
-	if pollNow(s.fd, vfs.EventOut) == 0 {
+	if hostwait.Now(s.fd, vfs.EventOut) == 0 {
 		return 0, syscall.EAGAIN
 	}
 	most := pipeBuf

@@ -110,6 +110,7 @@ func (f *file) publish(ctx context.Context, hidden string, u vfs.Node, a *vfs.At
 		f.hidden, hidden = hidden, ""
 	}
 	f.fs.tables.Unlock()
+	f.loans.recall()
 	if hidden != "" {
 		_ = vfs.Remove(context.WithoutCancel(ctx), f.fs.links, hidden, false)
 	}

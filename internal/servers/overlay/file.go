@@ -15,6 +15,7 @@ type file struct {
 	low    atomic.Int32             // open files that still read the lower one
 	anchor atomic.Pointer[vfs.File] // keeps the copy for those
 	mu     sync.Mutex               // held over the copying
+	loans  loans                    // of the lower file
 
 	delta  atomic.Int32 // names given, less those taken away; with fs.tables
 	hidden string       // the copy's name in fs.links, or ""; with fs.tables

@@ -49,6 +49,10 @@ func (e *End) Read(_ context.Context, b []byte, _ int64) (int, error) {
 	}
 	p := e.pipe
 	p.mu.Lock()
+	if p.host != nil {
+		defer p.mu.Unlock()
+		return p.host.read(b)
+	}
 	n, freed, err := p.readBytes(b)
 	p.mu.Unlock()
 	if freed {
@@ -67,6 +71,10 @@ func (e *End) Write(_ context.Context, b []byte, _ int64) (int, error) {
 	p := e.pipe
 	packet := e.packet.Load()
 	p.mu.Lock()
+	if p.host != nil {
+		defer p.mu.Unlock()
+		return p.host.write(b, packet)
+	}
 	n, err := p.writeBytes(b, packet)
 	p.mu.Unlock()
 	if n > 0 {
@@ -81,6 +89,10 @@ func (e *End) Poll(mask vfs.Events) vfs.Events {
 	p := e.pipe
 	var ev vfs.Events
 	p.mu.Lock()
+	if p.host != nil {
+		defer p.mu.Unlock()
+		return p.host.poll(e, mask)
+	}
 	if e.read {
 		if p.readable() {
 			ev |= vfs.EventsIn
@@ -102,10 +114,38 @@ func (e *End) Poll(mask vfs.Events) vfs.Events {
 }
 
 // Watch implements vfs.Pollable.
-func (e *End) Watch(w *vfs.Waiter) { e.pipe.queue.Watch(w) }
+func (e *End) Watch(w *vfs.Waiter) {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.host != nil {
+		p.host.watcher.Watch(w)
+		return
+	}
+	p.queue.Watch(w)
+}
 
 // Unwatch implements vfs.Pollable.
-func (e *End) Unwatch(w *vfs.Waiter) { e.pipe.queue.Unwatch(w) }
+func (e *End) Unwatch(w *vfs.Waiter) {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.host != nil {
+		p.host.watcher.Unwatch(w)
+		return
+	}
+	p.queue.Unwatch(w)
+}
+
+// CatchUp has waiters hear at once of what processes have done by themselves.
+func (e *End) CatchUp() {
+	p := e.pipe
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.host != nil {
+		p.host.watcher.CatchUp()
+	}
+}
 
 // Close closes the end. The bytes go when the last end of either kind does.
 func (e *End) Close() error {
@@ -122,6 +162,9 @@ func (e *End) Close() error {
 		p.writers--
 	}
 	p.files--
+	if p.host != nil {
+		_ = p.sides() // which opens nothing
+	}
 	if p.files == 0 {
 		p.slots.clear()
 		if e.fifos != nil {
@@ -140,11 +183,21 @@ func (e *End) Close() error {
 func (e *End) Buffered() int {
 	e.pipe.mu.Lock()
 	defer e.pipe.mu.Unlock()
+	if h := e.pipe.host; h != nil {
+		return h.buffered()
+	}
 	return e.pipe.slots.bytes
 }
 
 // SetPacket turns packet mode (O_DIRECT) for writes through this end on or off.
-func (e *End) SetPacket(on bool) { e.packet.Store(on) }
+func (e *End) SetPacket(on bool) {
+	e.packet.Store(on)
+	if on {
+		e.pipe.mu.Lock()
+		defer e.pipe.mu.Unlock()
+		e.pipe.ours = true // unless it is the host's by now: see hosted.write
+	}
+}
 
 // Size returns the capacity in bytes (F_GETPIPE_SZ).
 func (e *End) Size() int {
@@ -170,6 +223,14 @@ func (e *End) SetSize(size int, privileged bool) (int, error) {
 	if n > p.max && int(n)*pageSize > MaxSize && !privileged {
 		p.mu.Unlock()
 		return 0, syscall.EPERM
+	}
+	if h := p.host; h != nil {
+		_, err := unix.FcntlInt(uintptr(max(h.r, h.w)), unix.F_SETPIPE_SZ, int(n)*pageSize)
+		if err == nil {
+			p.max = n
+		}
+		p.mu.Unlock()
+		return int(n) * pageSize, err
 	}
 	if p.slots.len()+p.reserved > n {
 		p.mu.Unlock()

@@ -88,11 +88,30 @@ func (p *pipe) open(flags int) (*End, error) {
 		}
 	}
 	p.files++
+	if p.host == nil {
+		p.ours = p.ours || e.packet.Load()
+	} else {
+		if err := p.sides(); err != nil {
+			p.undo(e)
+			return nil, err
+		}
+	}
 	if came != 0 {
 		p.opens.Notify(came)
 		p.queue.Notify(came)
 	}
 	return e, nil
+}
+
+// undo takes back that an end was counted. p.mu is held.
+func (p *pipe) undo(e *End) {
+	if e.read {
+		p.readers--
+	}
+	if e.write {
+		p.writers--
+	}
+	p.files--
 }
 
 // Opened reports whether an open that waits for a partner is over: there is

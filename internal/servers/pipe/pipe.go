@@ -1,6 +1,6 @@
 // Package pipe serves pipes and FIFOs (pipe(7), fifo(7)) as pollable files. It
 // knows no processes: waiting, SIGPIPE and the access mode of a descriptor are
-// POSIX's. It imports vfs, anon and x/sys only.
+// POSIX's. It imports vfs, anon, hostwait and x/sys only.
 //
 // A pipe holds its bytes as Linux does, in slots of up to one page each, since
 // that shows: in poll's readiness to write, in F_SETPIPE_SZ, in packet mode.
@@ -8,7 +8,7 @@
 // empty pipe costs a few hundred bytes.
 //
 // Lock order: FIFOs.mu, then pipe.mu (two pipes: the lower id first), then a
-// vfs.Queue's.
+// vfs.Queue's, or the hostwait.Watcher's and then that.
 package pipe
 
 import (
@@ -46,6 +46,11 @@ type pipe struct {
 	max      uint32 // capacity in slots
 	reserved uint32 // slots that a Fill is about to push
 	draining bool   // a Drain has the front slot in its hands
+
+	host     *hosted       // has the bytes instead of slots, or nil
+	ours     bool          // it is not to be the host's any more
+	unhosted chan struct{} // see Unhost
+	waiting  []func()      // for that
 
 	readers, writers int
 	files            int

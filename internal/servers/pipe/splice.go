@@ -47,6 +47,8 @@ func link(w, r *End, n int, keep bool) (int, error) {
 
 func linkLocked(out, in *pipe, n int, keep bool) (moved int, freed bool, err error) {
 	switch {
+	case in.host != nil || out.host != nil:
+		return 0, false, syscall.EOPNOTSUPP // see Unhost
 	case in.draining || in.slots.len() == 0 && in.writers != 0:
 		return 0, false, syscall.EAGAIN
 	case out.readers == 0:
@@ -87,6 +89,10 @@ func (e *End) Drain(n int, f func([]byte) (int, error)) (int, error) {
 	}
 	p := e.pipe
 	p.mu.Lock()
+	if p.host != nil {
+		p.mu.Unlock()
+		return 0, syscall.EOPNOTSUPP // see Unhost
+	}
 	if !p.readable() {
 		eof := !p.draining && p.writers == 0
 		p.mu.Unlock()
@@ -144,6 +150,8 @@ func (e *End) Fill(n int, f func([]byte) (int, error)) (int, error) {
 		p.mu.Lock()
 		err := error(nil)
 		switch {
+		case p.host != nil:
+			err = syscall.EOPNOTSUPP // see Unhost
 		case p.readers == 0:
 			err = syscall.EPIPE
 		case p.full():

@@ -61,10 +61,6 @@ var systemEntries = map[string][]entry{
 	"sys/kernel/random":  files(0o444, "boot_id", "uuid", "entropy_avail", "poolsize"),
 	"sys/kernel/seccomp": files(0o444, "actions_avail"),
 	"sys/kernel/yama":    files(0o644, "ptrace_scope"),
-	"sys/net":            dirs("core", "ipv4", "unix"),
-	"sys/net/core":       files(0o644, "somaxconn", "rmem_max", "wmem_max", "rmem_default", "wmem_default"),
-	"sys/net/ipv4":       files(0o644, "ip_local_port_range", "tcp_fin_timeout", "tcp_syncookies"),
-	"sys/net/unix":       files(0o644, "max_dgram_qlen"),
 	"sys/vm":             files(0o644, "overcommit_memory", "overcommit_ratio", "max_map_count", "mmap_min_addr", "swappiness", "nr_hugepages", "dirty_ratio"),
 }
 
@@ -80,7 +76,7 @@ var processEntries = map[string][]entry{
 		links("cwd", "exe", "root"),
 		dirs("attr", "fd", "fdinfo", "net", "ns", "task")),
 	"attr": files(0o644, "current", "exec", "prev"),
-	"net":  files(0o444, "arp", "dev", "if_inet6", "netstat", "packet", "protocols", "route", "snmp", "sockstat", "tcp", "tcp6", "udp", "udp6", "unix", "raw"),
+	"net":  netFiles,
 	"ns":   links("cgroup", "ipc", "mnt", "net", "pid", "pid_for_children", "time", "time_for_children", "user", "uts"),
 }
 

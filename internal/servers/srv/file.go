@@ -24,6 +24,7 @@ type file struct {
 
 	mu      sync.Mutex
 	talk    *names.Conversation // replaced by the worker only
+	left    [][]byte            // what came over the one before and was not read
 	unsent  [][]byte
 	size    int
 	first   uint64 // the number of unsent[0]
@@ -47,6 +48,8 @@ var (
 func newFile(n *node, q names.Request, o names.Opened) (*file, error) {
 	f := &file{node: n, request: q, recovers: o.Recovers, first: 1}
 	f.request.Session = o.Session
+	f.mu.Lock() // arrived may be called at once
+	defer f.mu.Unlock()
 	var err error
 	if f.talk, err = f.converse(o.Lane, 0, 0); err != nil {
 		return nil, err
@@ -92,11 +95,22 @@ func (f *file) Node() vfs.Node { return f.node }
 // IsStream implements vfs.Streamer.
 func (f *file) IsStream() bool { return true }
 
+// Message implements vfs.Messenger.
+func (f *file) Message() bool { return true }
+
 // Read takes a message; what p has no room for is gone, as with a socket. 0 is the
 // end of the conversation; ECONNRESET says that the server died.
 func (f *file) Read(_ context.Context, p []byte, _ int64) (int, error) {
+	if len(p) == 0 {
+		return 0, nil // takes nothing, as with a socket
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.left) > 0 {
+		b := f.left[0]
+		f.left = f.left[1:]
+		return copy(p, b), nil
+	}
 	b, err := f.talk.TryRecv()
 	if err == nil {
 		return copy(p, b), nil
@@ -120,7 +134,7 @@ func (f *file) Write(_ context.Context, p []byte, _ int64) (int, error) {
 	case f.overLocked() != syscall.EAGAIN:
 		return 0, syscall.EPIPE
 	}
-	if len(f.unsent) >= maxUnsent || len(f.unsent) > 0 && f.size+len(p) > unsentBytes {
+	if !f.roomLocked() {
 		return 0, syscall.EAGAIN
 	}
 	f.unsent = append(f.unsent, append([]byte{}, p...))
@@ -128,6 +142,10 @@ func (f *file) Write(_ context.Context, p []byte, _ int64) (int, error) {
 	f.workLocked()
 	return len(p), nil
 }
+
+// roomLocked reports whether a message can be written, of whatever length: were it
+// to depend on that, as poll(2) cannot, who waits would ask without end. f.mu is held.
+func (f *file) roomLocked() bool { return len(f.unsent) < maxUnsent && f.size < unsentBytes }
 
 // workLocked has somebody work. f.mu is held.
 func (f *file) workLocked() {
@@ -153,6 +171,9 @@ func (f *file) work() {
 				break
 			}
 			f.talk.Close()
+			for b, err := f.talk.TryRecv(); err == nil; b, err = f.talk.TryRecv() {
+				f.left = append(f.left, b)
+			}
 			f.talk = talk
 			f.Notify(vfs.EventsIn | vfs.EventsOut)
 		case len(f.unsent) > 0:
@@ -243,10 +264,10 @@ func (f *file) Poll(mask vfs.Events) vfs.Events {
 	if f.failed != nil {
 		e |= vfs.EventErr
 	}
-	if f.talk.Unread() {
+	if len(f.left) > 0 || f.talk.Unread() {
 		e |= vfs.EventsIn
 	}
-	if len(f.unsent) < maxUnsent && f.size < unsentBytes {
+	if f.roomLocked() {
 		e |= vfs.EventsOut
 	}
 	return e & (mask | vfs.EventErr | vfs.EventHup)

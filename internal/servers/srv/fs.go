@@ -1,7 +1,7 @@
 // Package srv serves /srv: the services of a registry (package names) as files.
 // Opening one begins a conversation; each write sends a message and each read
 // takes one, as a SOCK_SEQPACKET socket does. It imports names, lane, vfs,
-// vfs/remote and x/sys.
+// vfs/remote, internal/servers/hostio and x/sys.
 //
 // Lock order: FS.mu and file.mu are leaves but for the vfs.Queue's and the
 // conversation's.
@@ -169,6 +169,9 @@ func (n *node) Open(ctx context.Context, _ int) (vfs.File, error) {
 	q := names.Request{Protocol: names.Talk}
 	if c, ok := vfs.CallerOf(ctx); ok {
 		q.Caller = names.Caller{UID: c.UID, GID: c.GID, PID: c.PID}
+	}
+	if i, err := n.fs.info(ctx, n.name); err == nil && i.Protocol == names.Socket.Name {
+		return n.openSocket(ctx, q)
 	}
 	o, err := n.fs.services.Open(ctx, n.name, q)
 	if err != nil {

@@ -74,26 +74,11 @@ func (w *workbench) open(t *testing.T) vfs.File {
 // await waits until the file has one of the events.
 func await(t *testing.T, f vfs.File, mask vfs.Events) vfs.Events {
 	t.Helper()
-	p := f.(vfs.Pollable)
-	woken := make(chan struct{}, 1)
-	w := vfs.Waiter{Mask: mask, Wake: func(*vfs.Waiter, vfs.Events) {
-		select {
-		case woken <- struct{}{}:
-		default:
-		}
-	}}
-	p.Watch(&w)
-	defer p.Unwatch(&w)
-	for {
-		if e := p.Poll(mask); e != 0 {
-			return e
-		}
-		select {
-		case <-woken:
-		case <-t.Context().Done():
-			t.Fatal("nothing comes")
-		}
+	e := ready(t.Context(), f, mask)
+	if e == 0 {
+		t.Fatal("nothing comes")
 	}
+	return e
 }
 
 func write(t *testing.T, f vfs.File, p string) {
@@ -281,4 +266,48 @@ func TestRecovers(t *testing.T) {
 		t.Errorf("after a server without memory: %q, %v", got, err)
 	}
 	f.Close()
+}
+
+// A read of no bytes takes no message; and whatever is written next, poll(2) says
+// that there is room exactly when it does not get EAGAIN: who waits would ask
+// without end otherwise.
+func TestPollSaysWhatWriteDoes(t *testing.T) {
+	w := newWorkbench(t)
+	w.serve(t, false, 0)
+	f := w.open(t)
+	defer f.Close()
+	c, _ := <-w.ends, <-w.lanes
+	defer c.Close()
+	if err := c.Send(t.Context(), []byte("kept")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, f, vfs.EventIn)
+	if n, err := vfs.Read(t.Context(), f, nil, 0); n != 0 || err != nil {
+		t.Errorf("reading no bytes: %d, %v", n, err)
+	}
+	if f.(vfs.Pollable).Poll(vfs.EventIn) == 0 {
+		t.Fatal("reading no bytes took the message")
+	}
+	if got, err := read(t, f); got != "kept" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	for _, size := range []int{1, 70_000, 100_000, names.MaxMessage} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			f := w.open(t) // nobody receives at its other end
+			defer f.Close()
+			other, _ := <-w.ends, <-w.lanes
+			defer other.Close()
+			for i := 0; ; i++ {
+				room := f.(vfs.Pollable).Poll(vfs.EventsOut)&vfs.EventsOut != 0
+				_, err := vfs.Write(t.Context(), f, make([]byte, size), 0)
+				if err == syscall.EAGAIN && !room {
+					break
+				}
+				// What the worker has sent meanwhile makes room, never the other way.
+				if err != nil && room || i > 1000 {
+					t.Fatalf("message %d: %v, with room %v", i, err, room)
+				}
+			}
+		})
+	}
 }

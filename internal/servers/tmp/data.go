@@ -2,6 +2,8 @@ package tmp
 
 import (
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -19,8 +21,19 @@ type data struct {
 	size   int64
 	pages  [][]byte // nil is a hole; a short one is zero behind its end
 	object *object  // instead of pages
+	lent   bool     // others write the object: it knows the size
 	held   int64    // bytes accounted for
 	gone   bool     // the object is closed, and the contents with it
+}
+
+// length is the size now.
+func (d *data) length() int64 {
+	if d.lent {
+		if size, err := d.object.size(); err == nil {
+			return size
+		}
+	}
+	return d.size
 }
 
 // account makes it n bytes that the file is charged with.
@@ -40,10 +53,11 @@ func (d *data) readAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, syscall.EINVAL
 	}
-	if off >= d.size {
+	size := d.length()
+	if off >= size {
 		return 0, nil
 	}
-	p = p[:min(int64(len(p)), d.size-off)]
+	p = p[:min(int64(len(p)), size-off)]
 	if d.object != nil {
 		return d.object.readAt(p, off)
 	}
@@ -144,6 +158,14 @@ func (d *data) truncate(size int64) error {
 	return nil
 }
 
+// extend makes the file size bytes long, or leaves it longer: others may be writing.
+func (d *data) extend(size int64) error {
+	if !d.lent {
+		return d.truncate(size)
+	}
+	return retry(func() error { return unix.Fallocate(d.object.fd, 0, size-1, 1) })
+}
+
 // cut drops the pages behind size, also those allocated behind the end.
 func (d *data) cut(size int64) {
 	keep := pagesOf(size)
@@ -182,7 +204,7 @@ func (d *data) blocks() int64 {
 
 // seek finds data, or a hole, from off on; ENXIO past the end.
 func (d *data) seek(off int64, hole bool) (int64, error) {
-	if off < 0 || off >= d.size {
+	if off < 0 || off >= d.length() {
 		return 0, syscall.ENXIO
 	}
 	if d.object != nil {
@@ -248,6 +270,6 @@ func (d *data) free() {
 	_ = d.account(0)
 	if d.object != nil {
 		d.object.close()
-		d.object, d.gone = nil, true
+		d.object, d.gone, d.lent = nil, true, false
 	}
 }

@@ -138,7 +138,7 @@ func (d *dir) Make(_ context.Context, name string, o vfs.MakeOptions) (vfs.Node,
 // MakeOpen makes a regular file and opens it.
 func (d *dir) MakeOpen(_ context.Context, name string, o vfs.MakeOptions, flags int) (vfs.Node, vfs.File, error) {
 	o.Mode = o.Mode&0o7777 | unix.S_IFREG
-	f := &file{noatime: flags&unix.O_NOATIME != 0}
+	f := &file{access: flags & unix.O_ACCMODE, noatime: flags&unix.O_NOATIME != 0}
 	n, err := d.make(name, &o, f)
 	if err != nil {
 		return nil, nil, err

@@ -72,6 +72,20 @@ func (o *object) writeAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
+// append writes at the end, wherever that is by then, and returns where it is
+// afterwards. It uses the object's own offset.
+func (o *object) append(p []byte) (n int, end int64, err error) {
+	err = retry(func() (err error) {
+		n, err = unix.Pwritev2(o.fd, [][]byte{p}, -1, unix.RWF_APPEND)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	end, err = unix.Seek(o.fd, 0, unix.SEEK_CUR)
+	return n, end, err
+}
+
 func (o *object) truncate(size int64) error {
 	return retry(func() error { return unix.Ftruncate(o.fd, size) })
 }
@@ -103,11 +117,21 @@ func (o *object) seek(off int64, hole bool) (int64, error) {
 }
 
 func (o *object) blocks() int64 {
-	var st unix.Stat_t
-	if retry(func() error { return unix.Fstat(o.fd, &st) }) != nil {
+	st, err := o.stat()
+	if err != nil {
 		return 0
 	}
 	return st.Blocks
+}
+
+func (o *object) stat() (st unix.Stat_t, err error) {
+	err = retry(func() error { return unix.Fstat(o.fd, &st) })
+	return st, err
+}
+
+func (o *object) size() (int64, error) {
+	st, err := o.stat()
+	return st.Size, err
 }
 
 // share returns another descriptor of the object, which the caller closes.
@@ -115,9 +139,14 @@ func (o *object) share(writes bool) (int, error) {
 	if writes {
 		return unix.FcntlInt(uintptr(o.fd), unix.F_DUPFD_CLOEXEC, 0)
 	}
-	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(o.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	return o.open(unix.O_RDONLY)
+}
+
+// open opens the object anew, with an offset of its own.
+func (o *object) open(access int) (int, error) {
+	fd, err := unix.Open("/proc/self/fd/"+strconv.Itoa(o.fd), access|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, fmt.Errorf("tmp: memory file for reading: %w", err)
+		return -1, fmt.Errorf("tmp: opening a memory file: %w", err)
 	}
 	return fd, nil
 }

@@ -18,6 +18,9 @@ type regular struct {
 	seals    uint32 // F_SEAL_ bits; F_SEAL_SEAL for what memfd_create did not make
 	opens    int
 	linkable bool // made without a name, and has had none
+
+	// What the memory file's times were when catchUp last looked; under mu.
+	hostAtime, hostMtime syscall.Timespec
 }
 
 // unused frees the contents of a file that has neither names nor open files.
@@ -45,10 +48,12 @@ func (r *regular) firstName() bool {
 
 // Stat returns the attributes.
 func (r *regular) Stat(context.Context) (vfs.Attr, error) {
-	a := r.attr()
 	r.io.RLock()
-	a.Size, a.Blocks = r.data.size, r.data.blocks()
+	r.catchUp()
+	size, blocks := r.data.length(), r.data.blocks()
 	r.io.RUnlock()
+	a := r.attr()
+	a.Size, a.Blocks = size, blocks
 	return a, nil
 }
 
@@ -56,6 +61,7 @@ func (r *regular) Stat(context.Context) (vfs.Attr, error) {
 func (r *regular) SetAttr(_ context.Context, s vfs.SetAttr) error {
 	r.io.Lock()
 	defer r.io.Unlock()
+	r.catchUp()
 	if s.Valid&vfs.SetMode != 0 && r.seals&unix.F_SEAL_EXEC != 0 {
 		r.mu.Lock()
 		changes := (r.mode^s.Mode)&0o111 != 0
@@ -65,7 +71,7 @@ func (r *regular) SetAttr(_ context.Context, s vfs.SetAttr) error {
 		}
 	}
 	if s.Valid&vfs.SetSize != 0 {
-		if s.Size < r.data.size && r.seals&unix.F_SEAL_SHRINK != 0 || s.Size > r.data.size && r.seals&unix.F_SEAL_GROW != 0 {
+		if s.Size < r.data.length() && r.seals&unix.F_SEAL_SHRINK != 0 || s.Size > r.data.length() && r.seals&unix.F_SEAL_GROW != 0 {
 			return syscall.EPERM
 		}
 		if err := r.data.truncate(s.Size); err != nil {
@@ -84,12 +90,13 @@ func (r *regular) Open(_ context.Context, flags int) (vfs.File, error) {
 		return nil, syscall.ESTALE
 	}
 	r.opens++
-	return &file{r: r, noatime: flags&unix.O_NOATIME != 0}, nil
+	return &file{r: r, access: flags & unix.O_ACCMODE, noatime: flags&unix.O_NOATIME != 0}, nil
 }
 
 // file is an open regular file.
 type file struct {
 	r       *regular
+	access  int // O_ACCMODE bits
 	noatime bool
 }
 
@@ -126,8 +133,16 @@ func (f *file) Write(_ context.Context, p []byte, off int64) (int, error) {
 func (f *file) Append(_ context.Context, p []byte) (int, int64, error) {
 	f.r.io.Lock()
 	defer f.r.io.Unlock()
-	off := f.r.data.size
-	n, err := f.r.write(p, off)
+	r := f.r
+	if r.data.lent && len(p) > 0 { // others append, too
+		n, end, err := r.data.object.append(p)
+		if n > 0 {
+			r.modified()
+		}
+		return n, end, err
+	}
+	off := r.data.length()
+	n, err := r.write(p, off)
 	return n, off + int64(n), err
 }
 
@@ -137,7 +152,7 @@ func (r *regular) write(p []byte, off int64) (int, error) {
 		return 0, nil
 	}
 	if r.seals&(unix.F_SEAL_WRITE|unix.F_SEAL_FUTURE_WRITE) != 0 ||
-		r.seals&unix.F_SEAL_GROW != 0 && int64(len(p)) > r.data.size-off {
+		r.seals&unix.F_SEAL_GROW != 0 && int64(len(p)) > r.data.length()-off {
 		return 0, syscall.EPERM
 	}
 	n, err := r.data.writeAt(p, off)

@@ -16,7 +16,7 @@ func (f *FS) NewMemfd(o vfs.MakeOptions, sealing bool) vfs.File {
 		r.seals = 0
 	}
 	r.opens = 1
-	return &file{r: r}
+	return &file{r: r, access: unix.O_RDWR}
 }
 
 // Seals returns the F_SEAL_ bits (fcntl(2), F_GET_SEALS).

@@ -34,7 +34,7 @@ func (f *file) Allocate(_ context.Context, mode uint32, off, length int64) error
 		r.modified()
 		return nil
 	}
-	grows := mode&keep == 0 && end > r.data.size
+	grows := mode&keep == 0 && end > r.data.length()
 	if grows && r.seals&unix.F_SEAL_GROW != 0 {
 		return syscall.EPERM
 	}
@@ -50,7 +50,7 @@ func (f *file) Allocate(_ context.Context, mode uint32, off, length int64) error
 		}
 	}
 	if grows {
-		if err := r.data.truncate(end); err != nil {
+		if err := r.data.extend(end); err != nil {
 			return err
 		}
 		r.modified()

@@ -498,7 +498,7 @@ func (c Client) Put(ctx context.Context, req *PutRequest, rep *PutReply, x *lane
 	if err := s.Call(lane.Killable(ctx), c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Get makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -512,7 +512,7 @@ func (c Client) Get(ctx context.Context, req *GetRequest, rep *GetReply, x *lane
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Wait makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -526,7 +526,7 @@ func (c Client) Wait(ctx context.Context, req *WaitRequest, rep *GetReply, x *la
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Changed sends a note. x, which may be nil, carries bulk and objects.

@@ -121,10 +121,13 @@ func FuzzCodecs(f *testing.F) {
 	})
 }
 
-func connect(t testing.TB, server, client lane.Config) (*lane.Lane, error) {
+var config = lane.Config{Protocol: kv.ProtocolName, Version: kv.ProtocolVersion, Oldest: kv.ProtocolOldest}
+
+// serveKV serves a store at a path until the test ends.
+func serveKV(t testing.TB, cfg lane.Config) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
-	ln, err := lane.Listen(path, 0o600, server)
+	ln, err := lane.Listen(path, 0o600, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +138,12 @@ func connect(t testing.TB, server, client lane.Config) (*lane.Lane, error) {
 		ln.Serve(ctx, kv.Handler(kv.NewStore()), lane.ServeOptions{}, nil)
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
-	l, err := lane.Dial(ctx, path, client)
+	return path
+}
+
+func connect(t testing.TB, server, client lane.Config) (*lane.Lane, error) {
+	t.Helper()
+	l, err := lane.Dial(context.Background(), serveKV(t, server), client)
 	if err == nil {
 		t.Cleanup(func() { l.Close() })
 	}
@@ -143,8 +151,7 @@ func connect(t testing.TB, server, client lane.Config) (*lane.Lane, error) {
 }
 
 func TestStubs(t *testing.T) {
-	cfg := lane.Config{Protocol: kv.ProtocolName, Version: kv.ProtocolVersion, Oldest: kv.ProtocolOldest}
-	l, err := connect(t, cfg, cfg)
+	l, err := connect(t, config, config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func (c Client) Message(ctx context.Context, req *MessageRequest, rep *Nothing, 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Resume makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -147,7 +147,7 @@ func (c Client) Resume(ctx context.Context, req *ResumeRequest, rep *ResumeReply
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // End makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -161,7 +161,7 @@ func (c Client) End(ctx context.Context, req *Nothing, rep *Nothing, x *lane.Ext
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Server answers the protocol's operations. Request and reply are valid until the

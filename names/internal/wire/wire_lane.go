@@ -587,7 +587,7 @@ func (c Client) Register(ctx context.Context, req *RegisterRequest, rep *Registe
 	if err := s.Call(lane.Killable(ctx), c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Withdraw makes a call. No signal interrupts it, only a final cause ends it. x, which may be nil, carries bulk
@@ -601,7 +601,7 @@ func (c Client) Withdraw(ctx context.Context, req *WithdrawRequest, rep *Nothing
 	if err := s.Call(lane.Killable(ctx), c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Open makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -615,7 +615,7 @@ func (c Client) Open(ctx context.Context, req *OpenRequest, rep *OpenReply, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // List makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -629,7 +629,7 @@ func (c Client) List(ctx context.Context, req *ListRequest, rep *ListReply, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Accept makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -643,7 +643,7 @@ func (c Client) Accept(ctx context.Context, req *AcceptRequest, rep *Nothing, x 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Server answers the protocol's operations. Request and reply are valid until the

@@ -163,8 +163,87 @@ static void mq_put(void) { mq_send(e, "x", 1, 0); }
 static void mq_take(void) { char c; mq_receive(e, &c, 1, 0); }
 static void mq_left(void) { struct mq_attr x; mq_getattr(e, &x); say(" left %ld", x.mq_curmsgs); }
 
+#ifdef NET
+static void pair_for_poll(void) { new_pair(); polled = (struct pollfd){a, POLLIN}; FD_ZERO(&set); FD_SET(a, &set); }
+static void datagrams_for_poll(void) { new_datagrams(); polled = (struct pollfd){a, POLLIN}; FD_ZERO(&set); FD_SET(a, &set); }
+static void datagrams_for_messages(void) { new_datagrams(); messages_for(&one_byte); }
+static void put_both(void) { put(), put(); }
+static void epoll_of_pair(void) {
+	new_epoll_pair();
+	e = extra[0];
+}
+// With a time limit these are never restarted.
+static void limit(int fd, int which) {
+	struct timeval t = {0, 300000};
+	began = now();
+	setsockopt(fd, SOL_SOCKET, which, &t, sizeof t);
+}
+static void limited_pair(void) { new_pair(); messages_for(&one_byte); limit(a, SO_RCVTIMEO); }
+static void limited_half(void) { limited_pair(); put(); }
+static void limited_datagrams(void) { new_datagrams(); limit(a, SO_RCVTIMEO); }
+static void limited_listener(void) { listening(); limit(a, SO_RCVTIMEO); }
+static void limited_full(void) { full_pair(); messages_for(&one_byte); limit(b, SO_SNDTIMEO); }
+static void limited_backlog(void) { full_backlog(); limit(b, SO_SNDTIMEO); }
+static void from_socket(void) { int p[2]; new_pair(); pipe(p); extra[extras++] = p[0]; e = extra[extras++] = p[1]; }
+static void to_socket(void) { int p[2]; full_pair(); pipe(p); e = extra[extras++] = p[0]; extra[extras++] = p[1]; write(p[1], "z", 1); }
+static void file_to_socket(void) {
+	full_pair();
+	snprintf(name, sizeof name, "cancel.file.%d", getpid());
+	e = extra[extras++] = open(name, O_RDWR | O_CREAT, 0600);
+	write(e, "z", 1);
+	lseek(e, 0, SEEK_SET);
+	unlink(name);
+}
+#endif
+
 #define P(x) ((long)(x))
 // id, call, prepare, release (0: time ends it), check, arguments
+#ifdef NET
+#define WITNESSES \
+	W(read_stream, read, new_pair, put, none, a, P(buf), 1) \
+	W(read_datagram, read, new_datagrams, put, none, a, P(buf), 1) \
+	W(readv_stream, readv, new_pair, put, none, a, P(&one_byte), 1) \
+	W(preadv2_stream, preadv2, new_pair, put, none, a, P(&one_byte), 1, -1, -1, 0) \
+	W(recvfrom_stream, recvfrom, new_pair, put, none, a, P(buf), 1, 0, 0, 0) \
+	W(recvfrom_datagram, recvfrom, new_datagrams, put, none, a, P(buf), 1, 0, 0, 0) \
+	W(recvfrom_peek, recvfrom, new_pair, put, has, a, P(buf), 1, MSG_PEEK, 0, 0) \
+	W(recvfrom_all, recvfrom, pair_half, put, none, a, P(buf), 2, MSG_WAITALL, 0, 0) \
+	W(recvmsg_stream, recvmsg, new_pair, put, none, a, P(&message), 0) \
+	W(recvmsg_datagram, recvmsg, new_datagrams, put, none, a, P(&message), 0) \
+	W(recvmmsg_stream, recvmmsg, pair_for_messages, put_two, none, a, P(messages), 2, 0, 0) \
+	W(recvmmsg_datagram, recvmmsg, datagrams_for_messages, put_both, none, a, P(messages), 2, 0, 0) \
+	W(write_stream, write, full_pair, drain, none, b, P(buf), 1) \
+	W(writev_stream, writev, full_pair, drain, none, b, P(&one_byte), 1) \
+	W(pwritev2_stream, pwritev2, full_pair, drain, none, b, P(&one_byte), 1, -1, -1, 0) \
+	W(sendto_stream, sendto, full_pair, drain, none, b, P(buf), 1, 0, 0, 0) \
+	W(sendmsg_stream, sendmsg, full_pair, drain, none, b, P(&message), 0) \
+	W(sendmmsg_stream, sendmmsg, full_for_messages, drain_all, drained_all, b, P(messages), 2, 0) \
+	W(accept_stream, accept, listening, join_in, none, a, 0, 0) \
+	W(accept4_stream, accept4, listening, join_in, none, a, 0, 0, 0) \
+	W(connect_stream, connect, full_backlog, accept_one, none, b, P(&at), at_size) \
+	W(poll_stream, poll, pair_for_poll, put, none, P(&polled), 1, -1) \
+	W(poll_datagram, poll, datagrams_for_poll, put, none, P(&polled), 1, -1) \
+	W(ppoll_stream, ppoll, pair_for_poll, put, none, P(&polled), 1, 0, 0, 8) \
+	W(select_datagram, select, datagrams_for_poll, put, none, a + 1, P(&set), 0, 0, 0) \
+	W(pselect6_stream, pselect6, pair_for_poll, put, none, a + 1, P(&set), 0, 0, 0, 0) \
+	W(epoll_wait_stream, epoll_wait, epoll_of_pair, put, none, e, P(&event), 1, -1) \
+	W(epoll_pwait_stream, epoll_pwait, epoll_of_pair, put, none, e, P(&event), 1, -1, 0, 8) \
+	W(epoll_pwait2_stream, epoll_pwait2, epoll_of_pair, put, none, e, P(&event), 1, 0, 0, 8) \
+	W(splice_from, splice, from_socket, put, none, a, 0, e, 0, 1, 0) \
+	W(splice_to, splice, to_socket, drain, none, e, 0, b, 0, 1, 0) \
+	W(sendfile_to, sendfile, file_to_socket, drain, none, b, e, 0, 1) \
+	W(read_limited, read, limited_pair, 0, none, a, P(buf), 1) \
+	W(recvfrom_limited, recvfrom, limited_datagrams, 0, none, a, P(buf), 1, 0, 0, 0) \
+	W(recvfrom_all_limited, recvfrom, limited_half, 0, none, a, P(buf), 2, MSG_WAITALL, 0, 0) \
+	W(recvmsg_limited, recvmsg, limited_pair, 0, none, a, P(&message), 0) \
+	W(recvmmsg_limited, recvmmsg, limited_pair, 0, none, a, P(messages), 2, 0, 0) \
+	W(accept_limited, accept, limited_listener, 0, none, a, 0, 0) \
+	W(write_limited, write, limited_full, 0, none, b, P(buf), 1) \
+	W(sendto_limited, sendto, limited_full, 0, none, b, P(buf), 1, 0, 0, 0) \
+	W(sendmsg_limited, sendmsg, limited_full, 0, none, b, P(&message), 0) \
+	W(sendmmsg_limited, sendmmsg, limited_full, 0, none, b, P(messages), 2, 0) \
+	W(connect_limited, connect, limited_backlog, 0, none, b, P(&at), at_size)
+#else
 #define WITNESSES \
 	W(read_pipe, read, new_pipe, put, none, a, P(buf), 1) \
 	W(read_socket, read, new_pair, put, none, a, P(buf), 1) \
@@ -246,3 +325,4 @@ static void mq_left(void) { struct mq_attr x; mq_getattr(e, &x); say(" left %ld"
 	W(mq_send_timed, mq_timedsend, full_mqueue, 0, mq_left, e, P(buf), 1, 0, P(&until)) \
 	W(mq_receive_none, mq_timedreceive, new_mqueue, mq_put, mq_left, e, P(buf), 1, 0, 0) \
 	W(mq_receive_timed, mq_timedreceive, new_mqueue, 0, mq_left, e, P(buf), 1, 0, P(&until))
+#endif

@@ -25,7 +25,11 @@ static void under_signals(void) {
 		int p[2];
 		switch (i % 3) {
 		case 0: pipe(p); break;
+#ifdef NET
+		case 1: new_pair(), p[0] = a, p[1] = b; break;
+#else
 		case 1: socketpair(AF_UNIX, SOCK_STREAM, 0, p); break;
+#endif
 		case 2: p[0] = open("/dev/null", O_RDWR), p[1] = dup(p[0]); break;
 		}
 		for (int k = 0; k < 2; k++) {
@@ -110,6 +114,14 @@ int main(void) {
 	int before = descriptors();
 	under_signals();
 	lingering();
+#ifdef NET
+	while_waiting("recv", new_pair, do_recv, put, &a);
+	while_waiting("recv a datagram", new_datagrams, do_recv, put, &a);
+	while_waiting("poll", new_pair, do_poll, put, &a);
+	while_waiting("write", full_pair, do_write, drain, &b);
+	while_waiting("accept", listening, do_accept, join_in, &a);
+	while_waiting("connect", full_backlog, do_connect, accept_one, &b);
+#else
 	while_waiting("read pipe", new_pipe, do_read, put, &a);
 	while_waiting("recv", new_pair, do_recv, put, &a);
 	while_waiting("poll", new_pipe, do_poll, put, &a);
@@ -119,6 +131,7 @@ int main(void) {
 	while_waiting("fcntl lock", locked, do_lock, put, &extra[0]);
 	waitpid(child, 0, 0);
 	unlink(name);
+#endif
 	say("cancelled:");
 	pthread_create(&th, 0, cancelled, 0);
 	pthread_join(th, &end);

@@ -52,8 +52,12 @@ static void one(struct point *p) {
 
 // All of those that wait for ever, one thread each; then how.
 static void siblings(const char *what, void (*how)(void)) {
+#ifdef NET
+	static const char *all[] = {"read", "recvmsg", "recvmmsg", "recv a datagram", "send", "writev", "accept", "connect", "poll", "select", "epoll_wait"};
+#else
 	static const char *all[] = {"read pipe", "write pipe", "recvmsg", "accept", "connect", "poll", "select", "epoll_wait", "pause", "sigsuspend",
 		"sigwaitinfo", "waitpid", "open fifo to read", "fcntl lock", "sem_wait", "pthread_join"};
+#endif
 	int status;
 	double t = now();
 	int go[2];

@@ -93,16 +93,26 @@ static int readable(int fd) {
 static void nothing(int sig) {}
 static void none(void) {}
 static void new_pipe(void) { int p[2]; pipe(p); a = p[0], b = p[1]; }
+#ifndef NET
 static void new_pair(void) { int p[2]; socketpair(AF_UNIX, SOCK_STREAM, 0, p); a = p[0], b = p[1]; }
+#else
+#include "net.h"
+#endif
 static void put(void) { write(b, "x", 1); }
 static void has(void) { say(" left=%d", readable(a)); }
 static char big[1 << 16];
 static long filled, drained;
+#ifndef NET
+static int room_soon(int fd) { return 0; }
+#endif
 static void fill(int fd) {
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	long n;
-	for (filled = 0; (n = write(fd, big, sizeof big)) > 0;)
-		filled += n;
+	filled = 0;
+	do
+		while ((n = write(fd, big, sizeof big)) > 0)
+			filled += n;
+	while (room_soon(fd));
 	fcntl(fd, F_SETFL, 0);
 	drained = 0;
 }
@@ -120,6 +130,7 @@ static void nothing_added(void) {
 	say(" added=%d", readable(a));
 }
 
+#ifndef NET
 static struct sockaddr_un at;
 static socklen_t at_size;
 static void listening(void) {
@@ -141,6 +152,7 @@ static void full_backlog(void) {
 			break;
 	}
 }
+#endif
 static void accept_one(void) { extra[extras++] = accept(a, 0, 0); }
 
 static long do_read(void) { char c; return read(a, &c, 1); }
@@ -175,6 +187,20 @@ static void new_epoll(void) {
 	epoll_ctl(e, EPOLL_CTL_ADD, a, &v);
 }
 static long do_epoll(void) { struct epoll_event v; return epoll_wait(extra[0], &v, 1, -1); }
+#ifdef NET
+static void new_epoll_pair(void) {
+	new_pair();
+	int e = extra[extras++] = epoll_create1(0);
+	struct epoll_event v = {.events = EPOLLIN | EPOLLET};
+	epoll_ctl(e, EPOLL_CTL_ADD, a, &v);
+}
+static long do_recvmmsg(void) {
+	char c;
+	struct iovec v = {&c, 1};
+	struct mmsghdr m = {{.msg_iov = &v, .msg_iovlen = 1}};
+	return recvmmsg(a, &m, 1, 0, 0);
+}
+#endif
 static void usr1(void) { pthread_kill(waiter, SIGUSR1); }
 static void usr2(void) { pthread_kill(waiter, SIGUSR2); }
 static long do_pause(void) { return pause(); }
@@ -357,6 +383,32 @@ static void join_third(void) { post(); if (!joined) say(" join=%d", pthread_join
 static long do_system(void) { return system("sleep 0.3"); }
 static void reap_all(void) { while (waitpid(-1, 0, 0) > 0); }
 
+#ifdef NET
+static struct point points[] = {
+	{"read", new_pair, do_read, put, has},
+	{"readv", new_pair, do_readv, put, has},
+	{"recv", new_pair, do_recv, put, has},
+	{"recvfrom", new_pair, do_recvfrom, put, has},
+	{"recvmsg", new_pair, do_recvmsg, put, has},
+	{"recvmmsg", new_pair, do_recvmmsg, put, has},
+	{"recv a datagram", new_datagrams, do_recv, put, has},
+	{"recvmsg a datagram", new_datagrams, do_recvmsg, put, has},
+	{"write", full_pair, do_write, drain, nothing_added},
+	{"writev", full_pair, do_writev, drain, nothing_added},
+	{"send", full_pair, do_send, drain, nothing_added},
+	{"sendto", full_pair, do_sendto, drain, nothing_added},
+	{"sendmsg", full_pair, do_sendmsg, drain, nothing_added},
+	{"accept", listening, do_accept, join_in, has},
+	{"accept4", listening, do_accept4, join_in, has},
+	{"connect", full_backlog, do_connect, accept_one, none},
+	{"poll", new_pair, do_poll, put, has},
+	{"poll a listener", listening, do_poll, join_in, has},
+	{"ppoll", new_pair, do_ppoll, put, has},
+	{"select", new_datagrams, do_select, put, has},
+	{"pselect", new_pair, do_pselect, put, has},
+	{"epoll_wait", new_epoll_pair, do_epoll, put, has},
+};
+#else
 static struct point points[] = {
 	{"read pipe", new_pipe, do_read, put, has},
 	{"readv pipe", new_pipe, do_readv, put, has},
@@ -416,6 +468,7 @@ static struct point points[] = {
 	{"msync", none, do_msync, 0, none, 1},
 	{"pthread_testcancel", none, do_testcancel, 0, none, 1},
 };
+#endif
 #define POINTS (sizeof points / sizeof *points)
 
 static void tidy(void) {

@@ -43,8 +43,16 @@ static void *accepter(void *x) {
 }
 
 static void dial(void) {
+#ifdef NET
+	struct linger l = {1, 0}; // keeps no port
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
+	connect(fd, (void *)&at, at_size);
+	if (room_soon(fd)) given++; // else the backlog was full
+#else
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (connect(fd, (void *)&at, at_size) == 0) given++;
+#endif
 	close(fd);
 }
 
@@ -181,10 +189,113 @@ static void races(int n, void *(*body)(void *), void (*work)(void), void (*after
 	}
 }
 
+#ifdef NET
+// Each message has the next number, whatever call received it.
+static unsigned in_number, out_number;
+static void number(void) {
+	in_number++;
+	write(b, &in_number, sizeof in_number);
+}
+static void took(ssize_t n, unsigned *v) {
+	wrong += n != sizeof *v || *v != out_number + 1;
+	if (n == sizeof *v)
+		out_number = *v;
+}
+static void *numbers(void *x) {
+	for (unsigned v, w, i = 0;; i++) {
+		struct iovec p = {&v, sizeof v}, q = {&w, sizeof w};
+		struct mmsghdr m[2] = {{{.msg_iov = &p, .msg_iovlen = 1}}, {{.msg_iov = &q, .msg_iovlen = 1}}};
+		int n;
+		switch (i % 5) {
+		case 0: took(recv(a, &v, sizeof v, 0), &v); break;
+		case 1: took(read(a, &v, sizeof v), &v); break;
+		case 2: took(readv(a, &p, 1), &v); break;
+		case 3: took(recvmsg(a, &m[0].msg_hdr, 0), &v); break;
+		case 4: // waits for the first only: Linux keeps the interrupt of the second as the socket's error
+			n = recvmmsg(a, m, 2, MSG_WAITFORONE, 0);
+			if (n > 0) took(m[0].msg_len, &v);
+			if (n > 1) took(m[1].msg_len, &w);
+			wrong += n < 1;
+		}
+	}
+}
+static void rest_numbers(void) {
+	unsigned v;
+	while (readable(a) == 1)
+		took(recv(a, &v, sizeof v, 0), &v);
+}
+
+// What a sender was told to have sent has come.
+static void *sender(void *x) {
+	static char c[3000];
+	for (unsigned i = 0;; i++) {
+		size_t size = 1 + i * 977 % sizeof c;
+		struct iovec v = {c, size};
+		struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+		ssize_t n;
+		switch (i % 4) {
+		case 0: n = send(b, c, size, 0); break;
+		case 1: n = write(b, c, size); break;
+		case 2: n = writev(b, &v, 1); break;
+		case 3: n = sendmsg(b, &m, 0); break;
+		}
+		if (n > 0) written += n;
+		else wrong++;
+	}
+}
+static void swallow(void) {
+	static char c[8000];
+	if (readable(a) == 1)
+		got += read(a, c, 1 + dice(sizeof c - 1));
+}
+static void none_after(void) {}
+
+static void net_races(int n, int few) {
+	new_pair();
+	races(n, reader, feed, rest);
+	say("read: wrong %ld, lost %ld\n", wrong, written - got);
+	tidy();
+
+	new_pair();
+	next_in = next_out = 0;
+	on(SIGUSR1, busy, SA_RESTART);
+	disturbed = 1;
+	races(few, reader, feed, rest);
+	disturbed = 0;
+	say("read under handlers: wrong %ld, lost %ld\n", wrong, written - got);
+	tidy();
+
+	new_datagrams();
+	races(n, numbers, number, rest_numbers);
+	say("datagrams: wrong %ld, lost %u\n", wrong, in_number - out_number);
+	tidy();
+
+	new_pair();
+	races(n, sender, swallow, none_after);
+	shutdown(b, SHUT_WR);
+	for (ssize_t r; (r = read(a, big, sizeof big)) > 0;)
+		got += r;
+	say("send: wrong %ld, lost %ld\n", wrong, written - got);
+	tidy();
+
+	listening();
+	listen(a, 100);
+	races(few, accepter, dial, none);
+	fcntl(a, F_SETFL, O_NONBLOCK);
+	for (int fd; (fd = accept(a, 0, 0)) >= 0; close(fd))
+		taken_fds++;
+	say("accept: wrong %ld, lost %ld\n", wrong, given - taken_fds);
+	tidy();
+}
+#endif
+
 int main(int argc, char **argv) {
 	int n = argc > 1 ? atoi(argv[1]) : 5000, few = argc > 2 ? atoi(argv[2]) : n / 10;
 	int before = descriptors();
 
+#ifdef NET
+	net_races(n, few);
+#else
 	new_pipe();
 	races(n, reader, feed, rest);
 	say("read: wrong %ld, lost %ld\n", wrong, written - got);
@@ -248,6 +359,7 @@ int main(int argc, char **argv) {
 		taken_fds++;
 	say("mq_receive: wrong %ld, lost %ld\n", wrong, given - taken_fds);
 	close(mailbox);
+#endif
 
 	say("descriptors lost: %d\n", descriptors() - before);
 	return 0;

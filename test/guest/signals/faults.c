@@ -52,13 +52,13 @@ int main(void) {
 		__asm__ volatile("mov (%%rax), %%rbx" ::"r"(p) : "rbx");
 	} else
 		say("step 6 no map\n");
-	// Unmapped code.
+	// Unmapped code, beyond where the heap of a static program may begin.
 	pid_t p = fork();
 	if (p == 0) {
 		step = 7;
-		addr0 = (void *)0x1234000;
+		addr0 = (void *)0x10000000;
 		on3(SIGSEGV, fault, SA_RESETHAND);
-		((void (*)(void))0x1234000)();
+		((void (*)(void))0x10000000)();
 	}
 	int st;
 	waitpid(p, &st, 0);

@@ -5,7 +5,7 @@ package wire
 
 //go:generate go run github.com/hati-os/hati/lane/lanegen -o wire_lane.go wire.go
 
-//lane:protocol hati-vfs 1 1
+//lane:protocol hati-vfs 2 2
 //lane:call 1 Root Empty RootReply
 //lane:call 2 Statfs Empty StatfsReply
 //lane:call 3 Stat NodeRequest AttrReply
@@ -46,10 +46,16 @@ package wire
 //lane:call 38 Lend LendRequest LendReply
 //lane:note 39 Returned ReturnedNote
 //lane:call 40 Access AccessRequest Empty
+//lane:call 41 PollNow PollRequest ReadyReply
+//lane:call 42 Line FileRequest NodeReply
+//lane:call 43 Terminal TerminalRequest TerminalReply
+//lane:call 44 OpenPeer OpenRequest OpenReply
+//lane:call 45 Hangup NodeRequest Empty killable
 //lane:note 64 Ready ReadyNote
 //lane:call 65 UserRead UserRequest Empty
 //lane:call 66 UserWrite UserRequest Empty
 //lane:note 67 Recall RecallNote
+//lane:note 68 Signal SignalNote
 
 // MaxTransfer is the most bytes that one read or write moves.
 const MaxTransfer = 1 << 20
@@ -62,7 +68,8 @@ const (
 	NodeOpener
 	NodeLocker
 	NodeAccesser
-	NodeBits = NodeDir | NodeLink | NodeOpener | NodeLocker | NodeAccesser
+	NodeLine // what is told by Line: a terminal, of which there are open files
+	NodeBits = NodeDir | NodeLink | NodeOpener | NodeLocker | NodeAccesser | NodeLine
 )
 
 // Bits of an open file: what a client must know beforehand.
@@ -77,6 +84,10 @@ const (
 	FileLocker               // Locker
 	FileMessage              // Message
 	FileLender               // its object can be lent
+	FilePoller               // Poller
+	FileSharer               // SharedLocks
+	FileTerminal             // Terminal
+	FileMaster               // IsMaster
 	FileBits     = 1<<iota - 1
 )
 
@@ -84,6 +95,7 @@ const (
 const (
 	FSStatfs    = 1 << iota
 	FSUnordered // opens need not come after the closes before them
+	FSSurvives  // files are the same when the server is started anew
 )
 
 // AccessRequest asks whether the caller may do what access(2)'s Mask says.
@@ -97,9 +109,15 @@ type Empty struct{}
 
 // Node names a node: ID was not used before on this lane and is not used again
 // for another one. Each time that a client is told it counts once (ForgetNote).
+//
+// The rest, of a server with FSSurvives, is what the file is known by when the
+// server was started anew: device, number, time of birth. Ino 0 is unknown.
 type Node struct {
-	ID   uint64
-	Bits uint32
+	ID       uint64
+	Bits     uint32
+	Dev, Ino uint64
+	BornSec  int64
+	BornNsec int64
 }
 
 // File names an open file.
@@ -228,6 +246,7 @@ type LockRequest struct {
 	Owner      uint64
 	PID        int32
 	Start, End int64
+	Shared     bool // one of SharedLocks
 }
 
 // LockReply is the lock in the way.
@@ -324,7 +343,8 @@ type MapRequest struct {
 // MapReply comes with one file object: the file begins at Offset in it.
 type MapReply struct{ Offset int64 }
 
-// PollRequest asks which events of Mask hold now.
+// PollRequest asks which events of Mask hold now. PollNow's answer has Seq 0 for a
+// file that is always ready.
 type PollRequest struct {
 	File uint64
 	Mask uint32
@@ -339,6 +359,25 @@ type ArmRequest struct{ File, Seen uint64 }
 type ReadyReply struct {
 	Events uint32
 	Seq    uint64
+}
+
+// TerminalRequest asks how a terminal stands: the open file File, or the line
+// (a node) Line, if they are not 0.
+type TerminalRequest struct{ File, Line uint64 }
+
+// TerminalReply has a file's ReadRule, and whether background output stops.
+type TerminalReply struct {
+	Min         int64
+	Timeout     int64 // nanoseconds
+	PerByte     bool
+	StopsOutput bool
+}
+
+// SignalNote says that the line's foreground group gets Signal, or with 0 that the
+// line is gone from its session.
+type SignalNote struct {
+	Line   uint64
+	Signal int32
 }
 
 // ReadyNote is the event that was armed.
@@ -365,8 +404,11 @@ type ForgetNote struct {
 }
 
 // LendRequest asks for the host object behind an open file, to be read and
-// written directly.
-type LendRequest struct{ File uint64 }
+// written directly; with Own to be handed on.
+type LendRequest struct {
+	File uint64
+	Own  bool
+}
 
 // LendReply comes with one file object: the file begins at Offset in it. The loan
 // ends with RecallNote(Loan), which the client answers with ReturnedNote.

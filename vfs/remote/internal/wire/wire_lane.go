@@ -14,8 +14,8 @@ import (
 // The protocol's name and versions, for lane.Config.
 const (
 	ProtocolName    = "hati-vfs"
-	ProtocolVersion = 1
-	ProtocolOldest  = 1
+	ProtocolVersion = 2
+	ProtocolOldest  = 2
 )
 
 // The operations' numbers.
@@ -60,10 +60,16 @@ const (
 	OpLend        = 38
 	OpReturned    = 39
 	OpAccess      = 40
+	OpPollNow     = 41
+	OpLine        = 42
+	OpTerminal    = 43
+	OpOpenPeer    = 44
+	OpHangup      = 45
 	OpReady       = 64
 	OpUserRead    = 65
 	OpUserWrite   = 66
 	OpRecall      = 67
+	OpSignal      = 68
 )
 
 // AppendLane appends m as version has it.
@@ -116,6 +122,10 @@ func (m *Empty) decodeLane(b []byte, version uint32) ([]byte, error) {
 func (m *Node) AppendLane(b []byte, version uint32) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.ID))
 	b = binary.LittleEndian.AppendUint32(b, uint32(m.Bits))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Dev))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Ino))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.BornSec))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.BornNsec))
 	return b
 }
 
@@ -130,12 +140,16 @@ func (m *Node) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *Node) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 12 {
+	if len(b) < 44 {
 		return nil, lane.ErrMessageShort
 	}
 	m.ID = uint64(binary.LittleEndian.Uint64(b[0:]))
 	m.Bits = uint32(binary.LittleEndian.Uint32(b[8:]))
-	b = b[12:]
+	m.Dev = uint64(binary.LittleEndian.Uint64(b[12:]))
+	m.Ino = uint64(binary.LittleEndian.Uint64(b[20:]))
+	m.BornSec = int64(binary.LittleEndian.Uint64(b[28:]))
+	m.BornNsec = int64(binary.LittleEndian.Uint64(b[36:]))
+	b = b[44:]
 	return b, nil
 }
 
@@ -275,13 +289,17 @@ func (m *RootReply) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *RootReply) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 16 {
+	if len(b) < 48 {
 		return nil, lane.ErrMessageShort
 	}
 	m.Root.ID = uint64(binary.LittleEndian.Uint64(b[0:]))
 	m.Root.Bits = uint32(binary.LittleEndian.Uint32(b[8:]))
-	m.Bits = uint32(binary.LittleEndian.Uint32(b[12:]))
-	b = b[16:]
+	m.Root.Dev = uint64(binary.LittleEndian.Uint64(b[12:]))
+	m.Root.Ino = uint64(binary.LittleEndian.Uint64(b[20:]))
+	m.Root.BornSec = int64(binary.LittleEndian.Uint64(b[28:]))
+	m.Root.BornNsec = int64(binary.LittleEndian.Uint64(b[36:]))
+	m.Bits = uint32(binary.LittleEndian.Uint32(b[44:]))
+	b = b[48:]
 	return b, nil
 }
 
@@ -483,12 +501,16 @@ func (m *NodeReply) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *NodeReply) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 12 {
+	if len(b) < 44 {
 		return nil, lane.ErrMessageShort
 	}
 	m.Node.ID = uint64(binary.LittleEndian.Uint64(b[0:]))
 	m.Node.Bits = uint32(binary.LittleEndian.Uint32(b[8:]))
-	b = b[12:]
+	m.Node.Dev = uint64(binary.LittleEndian.Uint64(b[12:]))
+	m.Node.Ino = uint64(binary.LittleEndian.Uint64(b[20:]))
+	m.Node.BornSec = int64(binary.LittleEndian.Uint64(b[28:]))
+	m.Node.BornNsec = int64(binary.LittleEndian.Uint64(b[36:]))
+	b = b[44:]
 	return b, nil
 }
 
@@ -537,14 +559,18 @@ func (m *OpenReply) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *OpenReply) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 24 {
+	if len(b) < 56 {
 		return nil, lane.ErrMessageShort
 	}
 	m.File.ID = uint64(binary.LittleEndian.Uint64(b[0:]))
 	m.File.Bits = uint32(binary.LittleEndian.Uint32(b[8:]))
 	m.Node.ID = uint64(binary.LittleEndian.Uint64(b[12:]))
 	m.Node.Bits = uint32(binary.LittleEndian.Uint32(b[20:]))
-	b = b[24:]
+	m.Node.Dev = uint64(binary.LittleEndian.Uint64(b[24:]))
+	m.Node.Ino = uint64(binary.LittleEndian.Uint64(b[32:]))
+	m.Node.BornSec = int64(binary.LittleEndian.Uint64(b[40:]))
+	m.Node.BornNsec = int64(binary.LittleEndian.Uint64(b[48:]))
+	b = b[56:]
 	return b, nil
 }
 
@@ -905,6 +931,11 @@ func (m *LockRequest) AppendLane(b []byte, version uint32) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(m.PID))
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.Start))
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.End))
+	if m.Shared {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
 	return b
 }
 
@@ -919,7 +950,7 @@ func (m *LockRequest) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *LockRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 48 {
+	if len(b) < 49 {
 		return nil, lane.ErrMessageShort
 	}
 	m.Node = uint64(binary.LittleEndian.Uint64(b[0:]))
@@ -937,7 +968,11 @@ func (m *LockRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
 	m.PID = int32(binary.LittleEndian.Uint32(b[28:]))
 	m.Start = int64(binary.LittleEndian.Uint64(b[32:]))
 	m.End = int64(binary.LittleEndian.Uint64(b[40:]))
-	b = b[48:]
+	if b[48] > 1 {
+		return nil, lane.ErrMessageValue
+	}
+	m.Shared = b[48] == 1
+	b = b[49:]
 	return b, nil
 }
 
@@ -1471,6 +1506,105 @@ func (m *ReadyReply) decodeLane(b []byte, version uint32) ([]byte, error) {
 }
 
 // AppendLane appends m as version has it.
+func (m *TerminalRequest) AppendLane(b []byte, version uint32) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.File))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Line))
+	return b
+}
+
+// DecodeLane reads all of b as version has it. Byte slices in m share b's memory;
+// other slices and strings reuse what m had.
+func (m *TerminalRequest) DecodeLane(b []byte, version uint32) error {
+	rest, err := m.decodeLane(b, version)
+	if err == nil && len(rest) != 0 {
+		err = lane.ErrMessageLong
+	}
+	return err
+}
+
+func (m *TerminalRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
+	if len(b) < 16 {
+		return nil, lane.ErrMessageShort
+	}
+	m.File = uint64(binary.LittleEndian.Uint64(b[0:]))
+	m.Line = uint64(binary.LittleEndian.Uint64(b[8:]))
+	b = b[16:]
+	return b, nil
+}
+
+// AppendLane appends m as version has it.
+func (m *TerminalReply) AppendLane(b []byte, version uint32) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Min))
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Timeout))
+	if m.PerByte {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	if m.StopsOutput {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// DecodeLane reads all of b as version has it. Byte slices in m share b's memory;
+// other slices and strings reuse what m had.
+func (m *TerminalReply) DecodeLane(b []byte, version uint32) error {
+	rest, err := m.decodeLane(b, version)
+	if err == nil && len(rest) != 0 {
+		err = lane.ErrMessageLong
+	}
+	return err
+}
+
+func (m *TerminalReply) decodeLane(b []byte, version uint32) ([]byte, error) {
+	if len(b) < 18 {
+		return nil, lane.ErrMessageShort
+	}
+	m.Min = int64(binary.LittleEndian.Uint64(b[0:]))
+	m.Timeout = int64(binary.LittleEndian.Uint64(b[8:]))
+	if b[16] > 1 {
+		return nil, lane.ErrMessageValue
+	}
+	m.PerByte = b[16] == 1
+	if b[17] > 1 {
+		return nil, lane.ErrMessageValue
+	}
+	m.StopsOutput = b[17] == 1
+	b = b[18:]
+	return b, nil
+}
+
+// AppendLane appends m as version has it.
+func (m *SignalNote) AppendLane(b []byte, version uint32) []byte {
+	b = binary.LittleEndian.AppendUint64(b, uint64(m.Line))
+	b = binary.LittleEndian.AppendUint32(b, uint32(m.Signal))
+	return b
+}
+
+// DecodeLane reads all of b as version has it. Byte slices in m share b's memory;
+// other slices and strings reuse what m had.
+func (m *SignalNote) DecodeLane(b []byte, version uint32) error {
+	rest, err := m.decodeLane(b, version)
+	if err == nil && len(rest) != 0 {
+		err = lane.ErrMessageLong
+	}
+	return err
+}
+
+func (m *SignalNote) decodeLane(b []byte, version uint32) ([]byte, error) {
+	if len(b) < 12 {
+		return nil, lane.ErrMessageShort
+	}
+	m.Line = uint64(binary.LittleEndian.Uint64(b[0:]))
+	m.Signal = int32(binary.LittleEndian.Uint32(b[8:]))
+	b = b[12:]
+	return b, nil
+}
+
+// AppendLane appends m as version has it.
 func (m *ReadyNote) AppendLane(b []byte, version uint32) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.File))
 	b = binary.LittleEndian.AppendUint32(b, uint32(m.Events))
@@ -1620,6 +1754,11 @@ func (m *ForgetNote) decodeLane(b []byte, version uint32) ([]byte, error) {
 // AppendLane appends m as version has it.
 func (m *LendRequest) AppendLane(b []byte, version uint32) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(m.File))
+	if m.Own {
+		b = append(b, 1)
+	} else {
+		b = append(b, 0)
+	}
 	return b
 }
 
@@ -1634,11 +1773,15 @@ func (m *LendRequest) DecodeLane(b []byte, version uint32) error {
 }
 
 func (m *LendRequest) decodeLane(b []byte, version uint32) ([]byte, error) {
-	if len(b) < 8 {
+	if len(b) < 9 {
 		return nil, lane.ErrMessageShort
 	}
 	m.File = uint64(binary.LittleEndian.Uint64(b[0:]))
-	b = b[8:]
+	if b[8] > 1 {
+		return nil, lane.ErrMessageValue
+	}
+	m.Own = b[8] == 1
+	b = b[9:]
 	return b, nil
 }
 
@@ -1733,7 +1876,7 @@ func (c Client) Root(ctx context.Context, req *Empty, rep *RootReply, x *lane.Ex
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Statfs makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1747,7 +1890,7 @@ func (c Client) Statfs(ctx context.Context, req *Empty, rep *StatfsReply, x *lan
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Stat makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1761,7 +1904,7 @@ func (c Client) Stat(ctx context.Context, req *NodeRequest, rep *AttrReply, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Lookup makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1775,7 +1918,7 @@ func (c Client) Lookup(ctx context.Context, req *NameRequest, rep *NodeReply, x 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Open makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1789,7 +1932,7 @@ func (c Client) Open(ctx context.Context, req *OpenRequest, rep *OpenReply, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Readlink makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1803,7 +1946,7 @@ func (c Client) Readlink(ctx context.Context, req *NodeRequest, rep *Empty, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Make makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1817,7 +1960,7 @@ func (c Client) Make(ctx context.Context, req *MakeRequest, rep *NodeReply, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // MakeOpen makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1831,7 +1974,7 @@ func (c Client) MakeOpen(ctx context.Context, req *MakeRequest, rep *OpenReply, 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Tmpfile makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1845,7 +1988,7 @@ func (c Client) Tmpfile(ctx context.Context, req *MakeRequest, rep *NodeReply, x
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Remove makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1859,7 +2002,7 @@ func (c Client) Remove(ctx context.Context, req *RemoveRequest, rep *Empty, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Rename makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1873,7 +2016,7 @@ func (c Client) Rename(ctx context.Context, req *RenameRequest, rep *Empty, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Link makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1887,7 +2030,7 @@ func (c Client) Link(ctx context.Context, req *LinkRequest, rep *Empty, x *lane.
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // SetAttr makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1901,7 +2044,7 @@ func (c Client) SetAttr(ctx context.Context, req *SetAttrRequest, rep *Empty, x 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Getxattr makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1915,7 +2058,7 @@ func (c Client) Getxattr(ctx context.Context, req *NameRequest, rep *Empty, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Setxattr makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1929,7 +2072,7 @@ func (c Client) Setxattr(ctx context.Context, req *XattrRequest, rep *Empty, x *
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Listxattr makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1943,7 +2086,7 @@ func (c Client) Listxattr(ctx context.Context, req *NodeRequest, rep *Empty, x *
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Removexattr makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1957,7 +2100,7 @@ func (c Client) Removexattr(ctx context.Context, req *NameRequest, rep *Empty, x
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // GetLock makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1971,7 +2114,7 @@ func (c Client) GetLock(ctx context.Context, req *LockRequest, rep *LockReply, x
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // SetLock makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1985,7 +2128,7 @@ func (c Client) SetLock(ctx context.Context, req *LockRequest, rep *Empty, x *la
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Read makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -1999,7 +2142,7 @@ func (c Client) Read(ctx context.Context, req *ReadRequest, rep *Empty, x *lane.
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Write makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2013,7 +2156,7 @@ func (c Client) Write(ctx context.Context, req *WriteRequest, rep *CountReply, x
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Append makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2027,7 +2170,7 @@ func (c Client) Append(ctx context.Context, req *WriteRequest, rep *CountReply, 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // ReadNext makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2041,7 +2184,7 @@ func (c Client) ReadNext(ctx context.Context, req *ReadRequest, rep *Empty, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // WriteNext makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2055,7 +2198,7 @@ func (c Client) WriteNext(ctx context.Context, req *WriteRequest, rep *CountRepl
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Seek makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2069,7 +2212,7 @@ func (c Client) Seek(ctx context.Context, req *SeekRequest, rep *CountReply, x *
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // SeekData makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2083,7 +2226,7 @@ func (c Client) SeekData(ctx context.Context, req *SeekRequest, rep *CountReply,
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // ReadDir makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2097,7 +2240,7 @@ func (c Client) ReadDir(ctx context.Context, req *ReadDirRequest, rep *Empty, x 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Sync makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2111,7 +2254,7 @@ func (c Client) Sync(ctx context.Context, req *SyncRequest, rep *Empty, x *lane.
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Flush makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2125,7 +2268,7 @@ func (c Client) Flush(ctx context.Context, req *FileRequest, rep *Empty, x *lane
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Allocate makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2139,7 +2282,7 @@ func (c Client) Allocate(ctx context.Context, req *AllocateRequest, rep *Empty, 
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // CopyRange makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2153,7 +2296,7 @@ func (c Client) CopyRange(ctx context.Context, req *CopyRequest, rep *CountReply
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Ioctl makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2167,7 +2310,7 @@ func (c Client) Ioctl(ctx context.Context, req *IoctlRequest, rep *CountReply, x
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Map makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2181,7 +2324,7 @@ func (c Client) Map(ctx context.Context, req *MapRequest, rep *MapReply, x *lane
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Poll makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2195,7 +2338,7 @@ func (c Client) Poll(ctx context.Context, req *PollRequest, rep *ReadyReply, x *
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Arm makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2209,7 +2352,7 @@ func (c Client) Arm(ctx context.Context, req *ArmRequest, rep *ReadyReply, x *la
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Close makes a call. No signal interrupts it, only a final cause ends it. x, which may be nil, carries bulk
@@ -2223,7 +2366,7 @@ func (c Client) Close(ctx context.Context, req *CloseRequest, rep *Empty, x *lan
 	if err := s.Call(lane.Killable(ctx), c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Forget sends a note. x, which may be nil, carries bulk and objects.
@@ -2246,7 +2389,7 @@ func (c Client) Lend(ctx context.Context, req *LendRequest, rep *LendReply, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Returned sends a note. x, which may be nil, carries bulk and objects.
@@ -2269,7 +2412,77 @@ func (c Client) Access(ctx context.Context, req *AccessRequest, rep *Empty, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
+}
+
+// PollNow makes a call. A signal interrupts it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
+func (c Client) PollNow(ctx context.Context, req *PollRequest, rep *ReadyReply, x *lane.Extra) error {
+	s := lane.GetScratch()
+	defer s.Put()
+	version := c.Lane.Version()
+	s.Request.Op = OpPollNow
+	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
+	if err := s.Call(ctx, c.Lane, x); err != nil {
+		return err
+	}
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
+}
+
+// Line makes a call. A signal interrupts it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
+func (c Client) Line(ctx context.Context, req *FileRequest, rep *NodeReply, x *lane.Extra) error {
+	s := lane.GetScratch()
+	defer s.Put()
+	version := c.Lane.Version()
+	s.Request.Op = OpLine
+	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
+	if err := s.Call(ctx, c.Lane, x); err != nil {
+		return err
+	}
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
+}
+
+// Terminal makes a call. A signal interrupts it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
+func (c Client) Terminal(ctx context.Context, req *TerminalRequest, rep *TerminalReply, x *lane.Extra) error {
+	s := lane.GetScratch()
+	defer s.Put()
+	version := c.Lane.Version()
+	s.Request.Op = OpTerminal
+	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
+	if err := s.Call(ctx, c.Lane, x); err != nil {
+		return err
+	}
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
+}
+
+// OpenPeer makes a call. A signal interrupts it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
+func (c Client) OpenPeer(ctx context.Context, req *OpenRequest, rep *OpenReply, x *lane.Extra) error {
+	s := lane.GetScratch()
+	defer s.Put()
+	version := c.Lane.Version()
+	s.Request.Op = OpOpenPeer
+	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
+	if err := s.Call(ctx, c.Lane, x); err != nil {
+		return err
+	}
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
+}
+
+// Hangup makes a call. No signal interrupts it, only a final cause ends it. x, which may be nil, carries bulk
+// and objects both ways. Byte slices in rep are valid until x's next use.
+func (c Client) Hangup(ctx context.Context, req *NodeRequest, rep *Empty, x *lane.Extra) error {
+	s := lane.GetScratch()
+	defer s.Put()
+	version := c.Lane.Version()
+	s.Request.Op = OpHangup
+	s.Request.Data = req.AppendLane(s.Request.Data[:0], version)
+	if err := s.Call(lane.Killable(ctx), c.Lane, x); err != nil {
+		return err
+	}
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Ready sends a note. x, which may be nil, carries bulk and objects.
@@ -2292,7 +2505,7 @@ func (c Client) UserRead(ctx context.Context, req *UserRequest, rep *Empty, x *l
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // UserWrite makes a call. A signal interrupts it. x, which may be nil, carries bulk
@@ -2306,7 +2519,7 @@ func (c Client) UserWrite(ctx context.Context, req *UserRequest, rep *Empty, x *
 	if err := s.Call(ctx, c.Lane, x); err != nil {
 		return err
 	}
-	return lane.BadReply(rep.DecodeLane(s.Keep(x), version))
+	return s.Decoded(x, rep.DecodeLane(s.Keep(x), version))
 }
 
 // Recall sends a note. x, which may be nil, carries bulk and objects.
@@ -2314,6 +2527,15 @@ func (c Client) Recall(ctx context.Context, req *RecallNote, x *lane.Extra) erro
 	s := lane.GetScratch()
 	defer s.Put()
 	s.Request.Op = OpRecall
+	s.Request.Data = req.AppendLane(s.Request.Data[:0], c.Lane.Version())
+	return s.Note(ctx, c.Lane, x)
+}
+
+// Signal sends a note. x, which may be nil, carries bulk and objects.
+func (c Client) Signal(ctx context.Context, req *SignalNote, x *lane.Extra) error {
+	s := lane.GetScratch()
+	defer s.Put()
+	s.Request.Op = OpSignal
 	s.Request.Data = req.AppendLane(s.Request.Data[:0], c.Lane.Version())
 	return s.Note(ctx, c.Lane, x)
 }
@@ -2361,10 +2583,16 @@ type Server interface {
 	Lend(ctx context.Context, req *LendRequest, rep *LendReply, r *lane.Request) error
 	Returned(ctx context.Context, req *ReturnedNote, r *lane.Request) error
 	Access(ctx context.Context, req *AccessRequest, rep *Empty, r *lane.Request) error
+	PollNow(ctx context.Context, req *PollRequest, rep *ReadyReply, r *lane.Request) error
+	Line(ctx context.Context, req *FileRequest, rep *NodeReply, r *lane.Request) error
+	Terminal(ctx context.Context, req *TerminalRequest, rep *TerminalReply, r *lane.Request) error
+	OpenPeer(ctx context.Context, req *OpenRequest, rep *OpenReply, r *lane.Request) error
+	Hangup(ctx context.Context, req *NodeRequest, rep *Empty, r *lane.Request) error
 	Ready(ctx context.Context, req *ReadyNote, r *lane.Request) error
 	UserRead(ctx context.Context, req *UserRequest, rep *Empty, r *lane.Request) error
 	UserWrite(ctx context.Context, req *UserRequest, rep *Empty, r *lane.Request) error
 	Recall(ctx context.Context, req *RecallNote, r *lane.Request) error
+	Signal(ctx context.Context, req *SignalNote, r *lane.Request) error
 }
 
 // Handler gives requests to s. One that cannot be decoded fails with EBADMSG, an
@@ -2562,6 +2790,31 @@ func Handler(s Server) lane.Handler {
 		rep Empty
 	}
 	var poolAccess = sync.Pool{New: func() any { return new(ioAccess) }}
+	type ioPollNow struct {
+		req PollRequest
+		rep ReadyReply
+	}
+	var poolPollNow = sync.Pool{New: func() any { return new(ioPollNow) }}
+	type ioLine struct {
+		req FileRequest
+		rep NodeReply
+	}
+	var poolLine = sync.Pool{New: func() any { return new(ioLine) }}
+	type ioTerminal struct {
+		req TerminalRequest
+		rep TerminalReply
+	}
+	var poolTerminal = sync.Pool{New: func() any { return new(ioTerminal) }}
+	type ioOpenPeer struct {
+		req OpenRequest
+		rep OpenReply
+	}
+	var poolOpenPeer = sync.Pool{New: func() any { return new(ioOpenPeer) }}
+	type ioHangup struct {
+		req NodeRequest
+		rep Empty
+	}
+	var poolHangup = sync.Pool{New: func() any { return new(ioHangup) }}
 	var poolReady = sync.Pool{New: func() any { return new(ReadyNote) }}
 	type ioUserRead struct {
 		req UserRequest
@@ -2574,6 +2827,7 @@ func Handler(s Server) lane.Handler {
 	}
 	var poolUserWrite = sync.Pool{New: func() any { return new(ioUserWrite) }}
 	var poolRecall = sync.Pool{New: func() any { return new(RecallNote) }}
+	var poolSignal = sync.Pool{New: func() any { return new(SignalNote) }}
 	return func(ctx context.Context, r *lane.Request) error {
 		version := r.Lane().Version()
 		switch r.Op {
@@ -3047,6 +3301,66 @@ func Handler(s Server) lane.Handler {
 			}
 			r.Reply.Data = m.rep.AppendLane(r.Reply.Data[:0], version)
 			return nil
+		case OpPollNow:
+			m := poolPollNow.Get().(*ioPollNow)
+			defer poolPollNow.Put(m)
+			if err := m.req.DecodeLane(r.Data, version); err != nil || r.IsNote {
+				return syscall.EBADMSG
+			}
+			m.rep = ReadyReply{}
+			if err := s.PollNow(ctx, &m.req, &m.rep, r); err != nil {
+				return err
+			}
+			r.Reply.Data = m.rep.AppendLane(r.Reply.Data[:0], version)
+			return nil
+		case OpLine:
+			m := poolLine.Get().(*ioLine)
+			defer poolLine.Put(m)
+			if err := m.req.DecodeLane(r.Data, version); err != nil || r.IsNote {
+				return syscall.EBADMSG
+			}
+			m.rep = NodeReply{}
+			if err := s.Line(ctx, &m.req, &m.rep, r); err != nil {
+				return err
+			}
+			r.Reply.Data = m.rep.AppendLane(r.Reply.Data[:0], version)
+			return nil
+		case OpTerminal:
+			m := poolTerminal.Get().(*ioTerminal)
+			defer poolTerminal.Put(m)
+			if err := m.req.DecodeLane(r.Data, version); err != nil || r.IsNote {
+				return syscall.EBADMSG
+			}
+			m.rep = TerminalReply{}
+			if err := s.Terminal(ctx, &m.req, &m.rep, r); err != nil {
+				return err
+			}
+			r.Reply.Data = m.rep.AppendLane(r.Reply.Data[:0], version)
+			return nil
+		case OpOpenPeer:
+			m := poolOpenPeer.Get().(*ioOpenPeer)
+			defer poolOpenPeer.Put(m)
+			if err := m.req.DecodeLane(r.Data, version); err != nil || r.IsNote {
+				return syscall.EBADMSG
+			}
+			m.rep = OpenReply{}
+			if err := s.OpenPeer(ctx, &m.req, &m.rep, r); err != nil {
+				return err
+			}
+			r.Reply.Data = m.rep.AppendLane(r.Reply.Data[:0], version)
+			return nil
+		case OpHangup:
+			m := poolHangup.Get().(*ioHangup)
+			defer poolHangup.Put(m)
+			if err := m.req.DecodeLane(r.Data, version); err != nil || r.IsNote {
+				return syscall.EBADMSG
+			}
+			m.rep = Empty{}
+			if err := s.Hangup(ctx, &m.req, &m.rep, r); err != nil {
+				return err
+			}
+			r.Reply.Data = m.rep.AppendLane(r.Reply.Data[:0], version)
+			return nil
 		case OpReady:
 			m := poolReady.Get().(*ReadyNote)
 			defer poolReady.Put(m)
@@ -3085,6 +3399,13 @@ func Handler(s Server) lane.Handler {
 				return syscall.EBADMSG
 			}
 			return s.Recall(ctx, m, r)
+		case OpSignal:
+			m := poolSignal.Get().(*SignalNote)
+			defer poolSignal.Put(m)
+			if err := m.DecodeLane(r.Data, version); err != nil || !r.IsNote {
+				return syscall.EBADMSG
+			}
+			return s.Signal(ctx, m, r)
 		}
 		return syscall.ENOSYS
 	}

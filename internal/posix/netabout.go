@@ -1,0 +1,54 @@
+package posix
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// netAbout is what an operator is told of a socket: with whom it has to do. It is noted
+// as calls go by, so that no server need be asked.
+type netAbout struct {
+	how  string // "to", "from", "listens on", "at"
+	addr []byte
+}
+
+func (s *netSocket) note(how string, addr []byte) {
+	s.about.Store(&netAbout{how, addr})
+}
+
+// String is for operators: "TCP to 127.0.0.1:80".
+func (s *netSocket) String() string {
+	text := ""
+	switch {
+	case s.family != unix.AF_INET && s.family != unix.AF_INET6:
+	case s.typ == unix.SOCK_STREAM:
+		text = "TCP"
+	case s.protocol == unix.IPPROTO_ICMP || s.protocol == unix.IPPROTO_ICMPV6:
+		text = "ICMP"
+	case s.typ == unix.SOCK_DGRAM:
+		text = "UDP"
+	}
+	if a := s.about.Load(); a != nil {
+		if addr := addrPortOf(a.addr); addr.IsValid() {
+			text += " " + a.how + " " + addr.String()
+		}
+	}
+	return text
+}
+
+// addrPortOf is the address in a struct sockaddr_in or sockaddr_in6, or invalid.
+func addrPortOf(b []byte) netip.AddrPort {
+	if len(b) < 8 {
+		return netip.AddrPort{}
+	}
+	port := binary.BigEndian.Uint16(b[2:])
+	switch family := binary.NativeEndian.Uint16(b); {
+	case family == unix.AF_INET:
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:])), port)
+	case family == unix.AF_INET6 && len(b) >= 24:
+		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:])).Unmap(), port)
+	}
+	return netip.AddrPort{}
+}
