@@ -94,7 +94,7 @@ func (s *serverSpec) kind() (*serverKind, error) {
 			continue
 		}
 		if n := len(s.Args); n < k.least || n > k.most || n > 0 && s.Args[0] == "" {
-			return nil, fmt.Errorf("server %s: want %q, not %q", s.Kind, k.args, s.Args)
+			return nil, fmt.Errorf("server %s: want %q (%s), not %q", s.Kind, k.args, k.help, s.Args)
 		}
 		if s.Upper != "" && s.Kind != "overlay" {
 			return nil, fmt.Errorf("server %s: an upper directory is for overlay: %w", s.Kind, syscall.EINVAL)

@@ -1,5 +1,5 @@
 // Package netconn has a vfs.Network's sockets be Go's connections (net.Conn). It
-// imports vfs and x/sys only.
+// imports vfs, abi and x/sys only.
 //
 // Lock order: Conn.reading or Conn.writing, then Conn.use, then a deadline's.
 package netconn

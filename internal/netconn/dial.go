@@ -2,7 +2,6 @@ package netconn
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -85,7 +85,10 @@ func (c *Conn) dial(ctx context.Context, n vfs.Network, typ int, to netip.AddrPo
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	family, addr := sockaddr(to)
+	family := unix.AF_INET
+	if to.Addr().Is6() {
+		family = unix.AF_INET6
+	}
 	s, err := n.Socket(ctx, family, typ, 0)
 	if err != nil {
 		return os.NewSyscallError("socket", err)
@@ -95,14 +98,15 @@ func (c *Conn) dial(ctx context.Context, n vfs.Network, typ int, to netip.AddrPo
 			_ = s.Close()
 		}
 	}()
-	if err := connect(ctx, s, addr); err != nil {
+	if err := connect(ctx, s, abi.AppendSockaddr(nil, family, to)); err != nil {
 		return err
 	}
 	own, err := s.Addr(ctx, false)
 	if err != nil {
 		return os.NewSyscallError("getsockname", err)
 	}
-	c.s, c.local = s, goAddr(c.kind(), parse(own))
+	local, _ := abi.ParseSockaddr(own)
+	c.s, c.local = s, goAddr(c.kind(), local)
 	return nil
 }
 
@@ -140,33 +144,6 @@ func connect(ctx context.Context, s vfs.Socket, addr []byte) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-func sockaddr(a netip.AddrPort) (family int, b []byte) {
-	family = unix.AF_INET
-	if a.Addr().Is6() {
-		family = unix.AF_INET6
-	}
-	b = binary.NativeEndian.AppendUint16(nil, uint16(family))
-	b = binary.BigEndian.AppendUint16(b, a.Port())
-	if family == unix.AF_INET {
-		return family, append(append(b, a.Addr().AsSlice()...), make([]byte, 8)...)
-	}
-	b = append(b, 0, 0, 0, 0)
-	return family, append(append(b, a.Addr().AsSlice()...), 0, 0, 0, 0)
-}
-
-func parse(b []byte) netip.AddrPort {
-	var ip netip.Addr
-	switch {
-	case len(b) >= 16 && binary.NativeEndian.Uint16(b) == unix.AF_INET:
-		ip = netip.AddrFrom4([4]byte(b[4:]))
-	case len(b) >= 24:
-		ip = netip.AddrFrom16([16]byte(b[8:])).Unmap()
-	default:
-		return netip.AddrPort{}
-	}
-	return netip.AddrPortFrom(ip, binary.BigEndian.Uint16(b[2:]))
 }
 
 func goAddr(kind string, a netip.AddrPort) net.Addr {

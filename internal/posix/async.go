@@ -109,34 +109,42 @@ func (t *Task) setAsync(d *Description, fd int, on bool) {
 	k := t.k
 	// The waiter runs with the server's locks: the signal is sent elsewhere.
 	w := &vfs.Waiter{Mask: vfs.EventsIn | vfs.EventsOut | vfs.EventPri, Wake: func(_ *vfs.Waiter, e vfs.Events) {
-		k.alive.Add(1)
-		go func() {
-			defer k.alive.Done()
-			k.signalOwner(d, fd, e)
-		}()
+		k.alive.Go(func() { k.signalOwner(d, fd, e) })
 	}}
-	d.mu.Lock()
-	old := d.owner.waiter
-	if old == nil {
-		d.owner.waiter = w
-	}
-	d.mu.Unlock()
-	if old == nil {
-		d.setFlags(unix.O_ASYNC, unix.O_ASYNC)
-		d.poll.Watch(w)
-	}
+	d.setFlags(unix.O_ASYNC, unix.O_ASYNC)
+	d.watchFor(&d.owner.waiter, w)
 }
 
 // endAsync ends O_ASYNC.
 func (d *Description) endAsync() {
+	if d.unwatchFor(&d.owner.waiter) {
+		d.setFlags(unix.O_ASYNC, 0)
+	}
+}
+
+// watchFor has the owner's waiter at, unless there is one, be w and hear of the file.
+func (d *Description) watchFor(at **vfs.Waiter, w *vfs.Waiter) {
 	d.mu.Lock()
-	w := d.owner.waiter
-	d.owner.waiter = nil
+	free := *at == nil
+	if free {
+		*at = w
+	}
+	d.mu.Unlock()
+	if free {
+		d.poll.Watch(w)
+	}
+}
+
+// unwatchFor ends that, and reports whether there was one.
+func (d *Description) unwatchFor(at **vfs.Waiter) bool {
+	d.mu.Lock()
+	w := *at
+	*at = nil
 	d.mu.Unlock()
 	if w != nil {
 		d.poll.Unwatch(w)
-		d.setFlags(unix.O_ASYNC, 0)
 	}
+	return w != nil
 }
 
 // bandOf says what a siginfo tells of events: its code, and the events that stand for

@@ -167,7 +167,7 @@ func (d *Description) releaseErr() error {
 		return nil
 	}
 	d.endAsync()
-	d.endUrgent()
+	d.unwatchFor(&d.owner.urgent)
 	d.unwatch()
 	if l := d.locks.Load(); l != nil {
 		l.release(d, d.id)

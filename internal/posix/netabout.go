@@ -1,9 +1,7 @@
 package posix
 
 import (
-	"encoding/binary"
-	"net/netip"
-
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -31,24 +29,9 @@ func (s *netSocket) String() string {
 		text = "UDP"
 	}
 	if a := s.about.Load(); a != nil {
-		if addr := addrPortOf(a.addr); addr.IsValid() {
+		if addr, err := abi.ParseSockaddr(a.addr); err == nil {
 			text += " " + a.how + " " + addr.String()
 		}
 	}
 	return text
-}
-
-// addrPortOf is the address in a struct sockaddr_in or sockaddr_in6, or invalid.
-func addrPortOf(b []byte) netip.AddrPort {
-	if len(b) < 8 {
-		return netip.AddrPort{}
-	}
-	port := binary.BigEndian.Uint16(b[2:])
-	switch family := binary.NativeEndian.Uint16(b); {
-	case family == unix.AF_INET:
-		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[4:])), port)
-	case family == unix.AF_INET6 && len(b) >= 24:
-		return netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[8:])).Unmap(), port)
-	}
-	return netip.AddrPort{}
 }

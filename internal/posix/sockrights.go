@@ -121,11 +121,10 @@ type control struct {
 // copyInControl reads n bytes of control data. The references are the caller's,
 // who lets them go if they are not sent.
 func (t *Task) copyInControl(at, n uint64) (c control, err error) {
-	const optmemMax = 128 << 10 // net.core.optmem_max
 	if n < abi.SizeCmsghdr {
 		return c, nil
 	}
-	if n > optmemMax {
+	if n > controlMax {
 		return c, syscall.ENOBUFS
 	}
 	b := make([]byte, n)

@@ -18,40 +18,16 @@ func (t *Task) setUrgent(d *Description, on bool) {
 		return
 	}
 	if !on {
-		d.endUrgent()
+		d.unwatchFor(&d.owner.urgent)
 		return
 	}
 	k := t.k
 	w := &vfs.Waiter{Mask: vfs.EventPri, Wake: func(_ *vfs.Waiter, e vfs.Events) {
-		if e&vfs.EventPri == 0 {
-			return
+		if e&vfs.EventPri != 0 { // the waiter runs with the server's locks
+			k.alive.Go(func() { k.tellOwner(d, abi.KillInfo(syscall.SIGURG, abi.SI_KERNEL, 0, 0)) })
 		}
-		k.alive.Add(1)
-		go func() { // the waiter runs with the server's locks
-			defer k.alive.Done()
-			k.tellOwner(d, abi.KillInfo(syscall.SIGURG, abi.SI_KERNEL, 0, 0))
-		}()
 	}}
-	d.mu.Lock()
-	old := d.owner.urgent
-	if old == nil {
-		d.owner.urgent = w
-	}
-	d.mu.Unlock()
-	if old == nil {
-		d.poll.Watch(w)
-	}
-}
-
-// endUrgent ends that.
-func (d *Description) endUrgent() {
-	d.mu.Lock()
-	w := d.owner.urgent
-	d.owner.urgent = nil
-	d.mu.Unlock()
-	if w != nil {
-		d.poll.Unwatch(w)
-	}
+	d.watchFor(&d.owner.urgent, w)
 }
 
 // ownerIoctl has F_SETOWN and F_GETOWN for sockets; ok says that cmd is one of them.

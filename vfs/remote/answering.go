@@ -21,6 +21,15 @@ type answering struct {
 	breach errorOnce
 	ending sync.Mutex
 	ended  bool
+
+	notes notes
+}
+
+// notes are what the client is to be told, in order.
+type notes struct {
+	mu      sync.Mutex // a leaf
+	owed    []func(context.Context) error
+	running bool
 }
 
 func (c *answering) init(end *lane.Lane) {
@@ -127,6 +136,38 @@ func (c *answering) stop() {
 	c.ending.Lock()
 	c.ended = true
 	c.ending.Unlock()
+}
+
+// note has send called soon: who has a note to send, a Wake say, must not wait for a
+// lane.
+func (c *answering) note(send func(context.Context) error) {
+	c.notes.mu.Lock()
+	defer c.notes.mu.Unlock()
+	c.notes.owed = append(c.notes.owed, send)
+	if !c.notes.running {
+		c.notes.running = true
+		go c.sendNotes()
+	}
+}
+
+func (c *answering) sendNotes() {
+	n := &c.notes
+	for {
+		n.mu.Lock()
+		owed := n.owed
+		n.owed = nil
+		if len(owed) == 0 || c.gone.Err() != nil {
+			n.running = false
+			n.mu.Unlock()
+			return
+		}
+		n.mu.Unlock()
+		for _, send := range owed {
+			if send(c.gone) != nil {
+				break // the lane has ended, and with it loans and waits
+			}
+		}
+	}
 }
 
 // errBroken ends a request whose lane is being ended.

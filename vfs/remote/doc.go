@@ -40,8 +40,8 @@
 // # Lock order
 //
 // All locks are leaves, but for these: a server's vfs.Queue is locked before watched.mu,
-// and that before notifier.mu (as is Terminals.mu, which is locked with nodeTable.mu
-// held), netNotifier.mu and servedSocket.lending; a client's netSocket.mu before
+// and that before notes.mu (as is Terminals.mu, which is locked with nodeTable.mu
+// held) and servedSocket.lending; a client's netSocket.mu before
 // readiness.mu and its watcher's locks, and those before the Queue; knownNodes.mu before
 // orphans.mu. No lock is held during a call.
 package remote

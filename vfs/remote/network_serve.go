@@ -55,8 +55,6 @@ type netConn struct {
 	sockets map[uint64]*servedSocket
 	last    uint64
 	closed  bool
-
-	notes netNotifier
 }
 
 func newNetConn(end *lane.Lane, n vfs.Network, o NetworkOptions) *netConn {
@@ -65,7 +63,6 @@ func newNetConn(end *lane.Lane, n vfs.Network, o NetworkOptions) *netConn {
 	}
 	c := &netConn{net: n, opts: o, sockets: map[uint64]*servedSocket{}}
 	c.answering.init(end)
-	c.notes.conn = c
 	return c
 }
 
@@ -228,60 +225,4 @@ func (c *netConn) Ready(context.Context, *netwire.ReadyNote, *lane.Request) erro
 }
 func (c *netConn) Recall(context.Context, *netwire.NumberRequest, *lane.Request) error {
 	return c.broken("a server's note")
-}
-
-// netNotifier sends the notes: a Wake must not wait for a lane.
-type netNotifier struct {
-	conn    *netConn
-	mu      sync.Mutex // a leaf
-	list    []*servedSocket
-	recalls []uint64
-	running bool
-}
-
-func (n *netNotifier) ready(s *servedSocket) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.list = append(n.list, s)
-	n.startLocked()
-}
-
-func (n *netNotifier) recall(id uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.recalls = append(n.recalls, id)
-	n.startLocked()
-}
-
-func (n *netNotifier) startLocked() {
-	if !n.running {
-		n.running = true
-		go n.run()
-	}
-}
-
-func (n *netNotifier) run() {
-	c := n.conn
-	client := netwire.Client{Lane: c.end}
-	for {
-		n.mu.Lock()
-		list, recalls := n.list, n.recalls
-		n.list, n.recalls = nil, nil
-		if len(list)+len(recalls) == 0 || c.gone.Err() != nil {
-			n.running = false
-			n.mu.Unlock()
-			return
-		}
-		n.mu.Unlock()
-		// What fails fails with the lane, which ends all.
-		for _, id := range recalls {
-			_ = client.Recall(c.gone, &netwire.NumberRequest{Socket: id}, nil)
-		}
-		for _, s := range list {
-			seq, events := s.watch.take()
-			if client.Ready(c.gone, &netwire.ReadyNote{Socket: s.id, Events: uint32(events), Seq: seq}, nil) != nil {
-				break
-			}
-		}
-	}
 }

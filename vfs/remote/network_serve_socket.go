@@ -37,7 +37,7 @@ func (c *netConn) give(ctx context.Context, s *servedSocket, r *lane.Request) ne
 	if !ok || !s.stream || c.opts.NoLend {
 		return w
 	}
-	loan, err := l.Lend(ctx, false, func() { c.notes.recall(s.id) })
+	loan, err := l.Lend(ctx, false, func() { c.note(s.recall) })
 	if err != nil {
 		return w // it can be asked all the same
 	}
@@ -273,7 +273,19 @@ func (c *netConn) Arm(_ context.Context, req *netwire.ArmRequest, rep *netwire.R
 	return nil
 }
 
-func (s *servedSocket) tell() { s.c.notes.ready(s) }
+func (s *servedSocket) tell() { s.c.note(s.ready) }
+
+// ready sends the note that is owed.
+func (s *servedSocket) ready(ctx context.Context) error {
+	seq, events := s.watch.take()
+	note := netwire.ReadyNote{Socket: s.id, Events: uint32(events), Seq: seq}
+	return (&netwire.Client{Lane: s.c.end}).Ready(ctx, &note, nil)
+}
+
+// recall sends the note that ends the loan.
+func (s *servedSocket) recall(ctx context.Context) error {
+	return (&netwire.Client{Lane: s.c.end}).Recall(ctx, &netwire.NumberRequest{Socket: s.id}, nil)
+}
 
 // wake tells the client of what is kept, whether it has asked or not.
 func (s *servedSocket) wake(events vfs.Events) {

@@ -55,17 +55,6 @@ func (n *netSocket) Node() vfs.Node { return &n.node }
 // IsStream is true: there are no offsets.
 func (n *netSocket) IsStream() bool { return true }
 
-// Read is Receive.
-func (n *netSocket) Read(ctx context.Context, p []byte, _ int64) (int, error) {
-	got, err := n.Receive(ctx, &vfs.Packet{Data: p})
-	return min(got, len(p)), err
-}
-
-// Write is Send.
-func (n *netSocket) Write(ctx context.Context, p []byte, _ int64) (int, error) {
-	return n.Send(ctx, &vfs.Packet{Data: p})
-}
-
 // Close waits until the server has closed the socket, too, so that a port is free
 // and a peer sees the end; but for a server that hangs not long.
 func (n *netSocket) Close() error {

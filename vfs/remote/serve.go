@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hati-os/hati/lane"
@@ -66,8 +67,9 @@ type conn struct {
 	nodes nodeTable
 	files fileTable
 	locks ownerTable
-	ready notifier
 	loans loanTable
+
+	signals atomic.Int32 // notes that are owed
 }
 
 func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
@@ -84,7 +86,6 @@ func newConn(end *lane.Lane, fs vfs.FS, o ServeOptions) *conn {
 	}
 	c.locks.seed = maphash.MakeSeed()
 	c.answering.init(end)
-	c.ready.conn = c
 	c.files.loans = &c.loans
 	return c
 }

@@ -83,7 +83,11 @@ func (c *conn) Lend(ctx context.Context, req *wire.LendRequest, rep *wire.LendRe
 		return syscall.EAGAIN
 	}
 	id := c.loans.number()
-	loan, err := l.Lend(ctx, req.Own, func() { c.ready.recall(id) })
+	loan, err := l.Lend(ctx, req.Own, func() {
+		c.note(func(ctx context.Context) error {
+			return (&wire.Client{Lane: c.end}).Recall(ctx, &wire.RecallNote{Loan: id}, nil)
+		})
+	})
 	if err != nil {
 		return err
 	}

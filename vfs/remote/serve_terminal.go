@@ -68,9 +68,23 @@ func (t *Terminals) tell(number int, sig syscall.Signal) {
 	defer t.mu.Unlock()
 	if k := t.lines[number]; k != nil {
 		for c, id := range k.clients {
-			c.ready.signal(wire.SignalNote{Line: id, Signal: int32(sig)})
+			c.signal(wire.SignalNote{Line: id, Signal: int32(sig)})
 		}
 	}
+}
+
+// maxSignals bounds what a client that takes no notes makes us remember.
+const maxSignals = 1024
+
+func (c *conn) signal(m wire.SignalNote) {
+	if c.signals.Add(1) > maxSignals {
+		c.signals.Add(-1)
+		return
+	}
+	c.note(func(ctx context.Context) error {
+		c.signals.Add(-1)
+		return (&wire.Client{Lane: c.end}).Signal(ctx, &m, nil)
+	})
 }
 
 // Signal tells the clients of the terminal with that number.

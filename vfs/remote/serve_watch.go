@@ -22,7 +22,7 @@ type watched struct {
 	of     vfs.Pollable
 	tell   func() // sees to it that the note that is owed is sent
 
-	mu     sync.Mutex // a leaf, but for notifier.mu; Wake takes it with the Queue's held
+	mu     sync.Mutex // a leaf, but for notes.mu; Wake takes it with the Queue's held
 	seq    uint64
 	events vfs.Events // since the client last heard
 	armed  bool
@@ -120,79 +120,17 @@ func (c *conn) Arm(_ context.Context, req *wire.ArmRequest, rep *wire.ReadyReply
 	if p == nil {
 		return c.broken("file %d is always ready", req.File)
 	}
-	f.watch.start(p, func() { c.ready.add(f) })
+	f.watch.start(p, func() {
+		c.note(func(ctx context.Context) error { return c.ready(ctx, f) })
+	})
 	seq, events := f.watch.arm(req.Seen)
 	rep.Seq, rep.Events = seq, uint32(events)
 	return nil
 }
 
-// notifier sends the notes: a Wake must not wait for a lane.
-type notifier struct {
-	conn    *conn
-	mu      sync.Mutex // a leaf
-	list    []*openFile
-	recalls []uint64
-	signals []wire.SignalNote
-	running bool
-}
-
-// maxSignals bounds what a client that takes no notes makes us remember.
-const maxSignals = 1024
-
-func (n *notifier) signal(m wire.SignalNote) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.signals) < maxSignals {
-		n.signals = append(n.signals, m)
-	}
-	n.startLocked()
-}
-
-func (n *notifier) recall(id uint64) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.recalls = append(n.recalls, id)
-	n.startLocked()
-}
-
-func (n *notifier) add(f *openFile) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.list = append(n.list, f)
-	n.startLocked()
-}
-
-func (n *notifier) startLocked() {
-	if !n.running {
-		n.running = true
-		go n.run()
-	}
-}
-
-func (n *notifier) run() {
-	c := n.conn
-	client := wire.Client{Lane: c.end}
-	for {
-		n.mu.Lock()
-		list, recalls, signals := n.list, n.recalls, n.signals
-		n.list, n.recalls, n.signals = nil, nil, nil
-		if len(list)+len(recalls)+len(signals) == 0 || c.gone.Err() != nil {
-			n.running = false
-			n.mu.Unlock()
-			return
-		}
-		n.mu.Unlock()
-		for _, id := range recalls {
-			_ = client.Recall(c.gone, &wire.RecallNote{Loan: id}, nil) // fails with the lane, which ends all loans
-		}
-		for i := range signals {
-			_ = client.Signal(c.gone, &signals[i], nil)
-		}
-		for _, f := range list {
-			seq, events := f.watch.take()
-			if client.Ready(c.gone, &wire.ReadyNote{File: f.id, Events: uint32(events), Seq: seq}, nil) != nil {
-				break
-			}
-		}
-	}
+// ready sends the note that is owed.
+func (c *conn) ready(ctx context.Context, f *openFile) error {
+	seq, events := f.watch.take()
+	note := wire.ReadyNote{File: f.id, Events: uint32(events), Seq: seq}
+	return (&wire.Client{Lane: c.end}).Ready(ctx, &note, nil)
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,7 @@ type peer struct {
 
 func (r *dialed) connectDatagrams(ctx context.Context, s *Socket, addr []byte) error {
 	to, outside := s.leads(addr)
-	if familyOf(addr) == unix.AF_UNSPEC || !outside || to.Addr() == guestAddr {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC || !outside || to.Addr() == guestAddr {
 		err := r.loopback.connect(ctx, s, within(addr))
 		if o := s.outside.Load(); o != nil && err == nil {
 			o.mu.Lock()
@@ -73,7 +74,7 @@ func (r *dialed) send(ctx context.Context, s *Socket, m *vfs.Packet, flags int) 
 		return r.loopback.send(ctx, s, m, flags)
 	}
 	addr := m.Addr
-	if familyOf(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= sizeInet4 {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= abi.SizeSockaddrInet4 {
 		addr = asInet4(addr) // the host takes it for that
 	}
 	to, outside := s.leads(addr)

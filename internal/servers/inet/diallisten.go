@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -96,7 +97,7 @@ func (o *outside) listensAt(ctx context.Context) (a netip.AddrPort, first bool, 
 		if err != nil {
 			return a, false, err
 		}
-		if a, err = parseAddr(name); err != nil {
+		if a, err = abi.ParseSockaddr(name); err != nil {
 			return a, false, err
 		}
 		if a.Port() != 0 {
@@ -188,7 +189,7 @@ func (o *outside) announce(fd int, conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	at, err := parseAddr(name)
+	at, err := abi.ParseSockaddr(name)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs/netinfo"
 	"golang.org/x/sys/unix"
 )
@@ -44,7 +45,7 @@ func withInterface(lo *netinfo.Static) *netinfo.Static {
 
 // within returns addr as the loopback knows it.
 func within(addr []byte) []byte {
-	if a, err := parseAddr(addr); err == nil && a.Addr() == guestAddr {
+	if a, err := abi.ParseSockaddr(addr); err == nil && a.Addr() == guestAddr {
 		return withIP(addr, one)
 	}
 	return addr

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +32,7 @@ const (
 )
 
 func (r *dialed) connectStream(ctx context.Context, s *Socket, addr []byte) error {
-	if familyOf(addr) == unix.AF_UNSPEC {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC {
 		if o := s.outside.Load(); o != nil {
 			o.mu.Lock()
 			o.endDial()

@@ -6,7 +6,7 @@
 // The host's descriptors are non-blocking and nothing here waits, so a guest that gives
 // up a call has no request left at the host.
 //
-// It imports vfs, vfs/netinfo, hostwait, anon and x/sys only.
+// It imports vfs, vfs/netinfo, hostwait, anon, abi and x/sys only.
 //
 // Lock order: outside.mu, dialed.mu, loopback.mu; all others are leaves.
 package inet

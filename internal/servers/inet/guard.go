@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -98,14 +99,17 @@ var controls = map[[2]int]bool{
 // passes over, such as descriptors.
 func (s *Socket) mayControl(b []byte) ([]byte, error) {
 	var kept []byte
-	for len(b) >= unix.SizeofCmsghdr {
-		n := binary.NativeEndian.Uint64(b)
-		level, typ := int(int32(binary.NativeEndian.Uint32(b[8:]))), int(int32(binary.NativeEndian.Uint32(b[12:])))
-		if n < unix.SizeofCmsghdr || n > uint64(len(b)) {
+	for {
+		h, _, rest, more, valid := abi.NextCmsg(b)
+		if !more {
+			return kept, nil
+		}
+		if !valid {
 			return nil, syscall.EINVAL
 		}
-		one := b[:min((n+7)&^7, uint64(len(b)))]
-		b = b[len(one):]
+		level, typ := int(h.Level), int(h.Type)
+		one := b[:len(b)-len(rest)]
+		b = rest
 		allowed := controls[[2]int{level, typ}] && s.realm.may(level, typ)
 		switch level {
 		case unix.SOL_SOCKET:
@@ -127,5 +131,4 @@ func (s *Socket) mayControl(b []byte) ([]byte, error) {
 		}
 		kept = append(kept, one...)
 	}
-	return kept, nil
 }

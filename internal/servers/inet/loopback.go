@@ -7,6 +7,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"github.com/hati-os/hati/vfs/netinfo"
 	"golang.org/x/sys/unix"
@@ -135,7 +136,7 @@ func (l *loopback) refuser(typ, protocol int) (uint16, error) {
 
 // host is an address of the host's, for a socket of family.
 func (l *loopback) host(family int, last byte, port uint16) []byte {
-	return sockaddrOf(family, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, l.ip[0], l.ip[1], last}), port))
+	return abi.AppendSockaddr(nil, family, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, l.ip[0], l.ip[1], last}), port))
 }
 
 // place is a socket's in a loopback. Guarded by loopback.mu.

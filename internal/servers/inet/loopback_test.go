@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -507,7 +508,7 @@ func FuzzLoopback(f *testing.F) {
 				t.Error(name, err)
 			}
 			if peer, err := s.Addr(ctx, true); err == nil {
-				if a, err := parseAddr(peer); err != nil || !a.Addr().IsLoopback() {
+				if a, err := abi.ParseSockaddr(peer); err != nil || !a.Addr().IsLoopback() {
 					t.Error("connected to", a, err)
 				}
 			}

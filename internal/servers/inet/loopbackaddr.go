@@ -1,10 +1,10 @@
 package inet
 
 import (
-	"encoding/binary"
 	"net/netip"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -52,25 +52,6 @@ func (a span) overlaps(b span) bool {
 	return false
 }
 
-// sockaddrOf returns an address as sockets of family have it: those of AF_INET6 see
-// IPv4 ones mapped.
-func sockaddrOf(family int, a netip.AddrPort) []byte { return appendSockaddr(nil, family, a) }
-
-func appendSockaddr(b []byte, family int, a netip.AddrPort) []byte {
-	b = binary.NativeEndian.AppendUint16(b, uint16(family))
-	b = binary.BigEndian.AppendUint16(b, a.Port())
-	if family == unix.AF_INET {
-		ip := [4]byte{}
-		if a.Addr().Is4() {
-			ip = a.Addr().As4()
-		}
-		return append(append(b, ip[:]...), make([]byte, 8)...)
-	}
-	ip := a.Addr().As16()
-	b = append(b, 0, 0, 0, 0) // no flow
-	return append(append(b, ip[:]...), 0, 0, 0, 0)
-}
-
 // wildcard is what of an unbound socket's is bound to.
 func (p *place) wildcard() span {
 	if p.s.family == unix.AF_INET {
@@ -81,16 +62,16 @@ func (p *place) wildcard() span {
 
 // own is the span that an address given to bind(2) means.
 func (p *place) own(addr []byte) (span, uint16, error) {
-	if p.s.family == unix.AF_INET && familyOf(addr) == unix.AF_UNSPEC && len(addr) >= sizeInet4 && [4]byte(addr[4:]) == [4]byte{} {
+	if p.s.family == unix.AF_INET && abi.SockaddrFamily(addr) == unix.AF_UNSPEC && len(addr) >= abi.SizeSockaddrInet4 && [4]byte(addr[4:]) == [4]byte{} {
 		addr = asInet4(addr)
 	}
 	if err := p.sized(addr); err != nil {
 		return span{}, 0, err
 	}
-	if familyOf(addr) != p.s.family {
+	if abi.SockaddrFamily(addr) != p.s.family {
 		return span{}, 0, syscall.EAFNOSUPPORT
 	}
-	a, err := parseAddr(addr)
+	a, err := abi.ParseSockaddr(addr)
 	if err != nil {
 		return span{}, 0, err
 	}
@@ -112,7 +93,7 @@ var broadcast = netip.AddrFrom4([4]byte{127, 255, 255, 255})
 
 // sized refuses addresses that are too short for the socket's family.
 func (p *place) sized(addr []byte) error {
-	if p.s.family == unix.AF_INET6 && len(addr) < sizeInet6Min || len(addr) < sizeInet4 {
+	if p.s.family == unix.AF_INET6 && len(addr) < abi.SizeSockaddrInet6Min || len(addr) < abi.SizeSockaddrInet4 {
 		return syscall.EINVAL
 	}
 	return nil
@@ -122,7 +103,7 @@ func (p *place) sized(addr []byte) error {
 // loopback's own.
 func (p *place) destination(addr []byte) (netip.AddrPort, error) {
 	var none netip.AddrPort
-	family := familyOf(addr)
+	family := abi.SockaddrFamily(addr)
 	dgram := p.s.typ == unix.SOCK_DGRAM
 	if !(dgram && family == unix.AF_INET) { // which an AF_INET6 one takes, too
 		if err := p.sized(addr); err != nil {
@@ -132,7 +113,7 @@ func (p *place) destination(addr []byte) (netip.AddrPort, error) {
 	if family != p.s.family && !(dgram && family == unix.AF_INET) {
 		return none, syscall.EAFNOSUPPORT
 	}
-	a, err := parseAddr(addr)
+	a, err := abi.ParseSockaddr(addr)
 	if err != nil {
 		return none, err
 	}
@@ -163,7 +144,7 @@ func (p *place) destination(addr []byte) (netip.AddrPort, error) {
 // of the socket's.
 func (p *place) recipient(addr []byte) (netip.AddrPort, error) {
 	if p.s.family == unix.AF_INET6 && len(addr) >= 2 {
-		switch familyOf(addr) {
+		switch abi.SockaddrFamily(addr) {
 		case unix.AF_INET6:
 		case unix.AF_INET:
 			if p.only6 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -64,7 +65,7 @@ func (l *loopback) connect(_ context.Context, s *Socket, addr []byte) error {
 	switch {
 	case len(addr) < 2:
 		return syscall.EINVAL // there is no family
-	case familyOf(addr) == unix.AF_UNSPEC:
+	case abi.SockaddrFamily(addr) == unix.AF_UNSPEC:
 		return l.disconnect(p, addr)
 	case p.echo():
 		return l.connectEcho(p, addr)
@@ -105,7 +106,7 @@ func (l *loopback) connectStream(p *place, addr []byte) error {
 	if err != nil && err != syscall.EINPROGRESS {
 		return err
 	}
-	from, nerr := p.hostName()
+	from, nerr := p.s.hostName()
 	if nerr != nil {
 		return nerr
 	}
@@ -138,15 +139,6 @@ func (p *place) addressHost(l *loopback) error {
 	err := bind(p.s.fd, l.host(p.s.family, atOne, 0))
 	p.addressed = err == nil
 	return err
-}
-
-// hostName is the address that the host's socket has.
-func (p *place) hostName() (netip.AddrPort, error) {
-	name, err := nameOf(p.s.fd, false)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	return parseAddr(name)
 }
 
 func (l *loopback) connectDgram(p *place, addr []byte) error {
@@ -251,7 +243,7 @@ func (l *loopback) accept(s *Socket) (*Socket, []byte, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		from, err := parseAddr(addr)
+		from, err := abi.ParseSockaddr(addr)
 		if err == nil {
 			if c, peer := l.arrived(s, fd, from); c != nil {
 				return c, peer, nil
@@ -280,7 +272,7 @@ func (l *loopback) arrived(s *Socket, fd int, from netip.AddrPort) (*Socket, []b
 	}
 	c.place = to
 	l.port(portKey{p.protocol, p.port}).accepted[to] = struct{}{}
-	return c, sockaddrOf(s.family, a.from)
+	return c, abi.AppendSockaddr(nil, s.family, a.from)
 }
 
 // name implements realm.
@@ -300,9 +292,9 @@ func (l *loopback) name(s *Socket, peer bool) ([]byte, error) {
 	case p.echo():
 		return p.echoName(host), nil
 	case peer && p.peer.IsValid():
-		return sockaddrOf(s.family, p.peer), nil
+		return abi.AppendSockaddr(nil, s.family, p.peer), nil
 	case peer:
 		return nil, syscall.ENOTCONN
 	}
-	return sockaddrOf(s.family, p.name()), nil
+	return abi.AppendSockaddr(nil, s.family, p.name()), nil
 }

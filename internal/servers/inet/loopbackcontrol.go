@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -25,18 +26,16 @@ const (
 
 // eachControl calls f with the ancillary data in b, one after the other.
 func eachControl(b []byte, f func(level, typ int, data []byte) error) error {
-	for len(b) >= unix.SizeofCmsghdr {
-		n := binary.NativeEndian.Uint64(b)
-		if n < unix.SizeofCmsghdr || n > uint64(len(b)) {
-			return nil // it was cut off
+	for {
+		h, data, rest, more, valid := abi.NextCmsg(b)
+		if !more || !valid {
+			return nil // or it was cut off
 		}
-		level, typ := int(int32(binary.NativeEndian.Uint32(b[8:]))), int(int32(binary.NativeEndian.Uint32(b[12:])))
-		if err := f(level, typ, b[unix.SizeofCmsghdr:n]); err != nil {
+		if err := f(int(h.Level), int(h.Type), data); err != nil {
 			return err
 		}
-		b = b[min((n+7)&^7, uint64(len(b))):]
+		b = rest
 	}
-	return nil
 }
 
 func isPktinfo6(level, typ int) bool {
@@ -105,16 +104,16 @@ func (l *loopback) controlFrom(p *place, control []byte, own netip.Addr, peer ne
 		case isPktinfo6(level, typ) && len(data) >= sizePktinfo6:
 			copy(data, own16[:])
 		case level == unix.SOL_IP && typ == unix.IP_RECVORIGDSTADDR:
-			copy(data, sockaddrOf(unix.AF_INET, netip.AddrPortFrom(own, p.port)))
+			copy(data, abi.AppendSockaddr(nil, unix.AF_INET, netip.AddrPortFrom(own, p.port)))
 		case level == unix.SOL_IPV6 && typ == unix.IPV6_RECVORIGDSTADDR:
-			copy(data, sockaddrOf(unix.AF_INET6, netip.AddrPortFrom(own, p.port)))
+			copy(data, abi.AppendSockaddr(nil, unix.AF_INET6, netip.AddrPortFrom(own, p.port)))
 		case (level == unix.SOL_IP && typ == unix.IP_RECVERR || level == unix.SOL_IPV6 && typ == unix.IPV6_RECVERR) && len(data) > offOffender+2:
 			if data[offOrigin] == unix.SO_EE_ORIGIN_ICMP && own.Is6() {
 				copy(data[offOrigin:], []byte{unix.SO_EE_ORIGIN_ICMP6, icmp6Unreachable, icmp6NoPort}) // all that lo tells
 			}
 			offender := data[offOffender:]
-			if family := familyOf(offender); family == unix.AF_INET || family == unix.AF_INET6 {
-				copy(offender, sockaddrOf(family, netip.AddrPortFrom(peer.Addr(), 0)))
+			if family := abi.SockaddrFamily(offender); family == unix.AF_INET || family == unix.AF_INET6 {
+				copy(offender, abi.AppendSockaddr(nil, family, netip.AddrPortFrom(peer.Addr(), 0)))
 			}
 		}
 		left = appendControl(left, level, typ, data)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -11,10 +12,10 @@ import (
 // send implements realm.
 func (l *loopback) send(_ context.Context, s *Socket, m *vfs.Packet, flags int) (int, error) {
 	p := placeOf(s)
-	if familyOf(m.Addr) == unix.AF_UNSPEC {
+	if abi.SockaddrFamily(m.Addr) == unix.AF_UNSPEC {
 		if s.family == unix.AF_INET6 {
 			m.Addr = nil // to where it is connected
-		} else if len(m.Addr) >= sizeInet4 {
+		} else if len(m.Addr) >= abi.SizeSockaddrInet4 {
 			m.Addr = asInet4(m.Addr) // which the host takes it for
 		}
 	}
@@ -121,7 +122,7 @@ func (l *loopback) translate(p *place, m *vfs.Packet, flags int) bool {
 		m.Control = l.controlFrom(p, m.Control, one, netip.AddrPortFrom(one, 0))
 		return true
 	}
-	host, err := parseAddr(m.Addr)
+	host, err := abi.ParseSockaddr(m.Addr)
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	errors := flags&unix.MSG_ERRQUEUE != 0
@@ -141,7 +142,7 @@ func (l *loopback) translate(p *place, m *vfs.Packet, flags int) bool {
 		return false
 	}
 	m.Control = l.controlFrom(p, m.Control, p.source(from.Addr()), from)
-	m.Addr = appendSockaddr(m.Addr[:0], p.s.family, from)
+	m.Addr = abi.AppendSockaddr(m.Addr[:0], p.s.family, from)
 	return true
 }
 

@@ -3,6 +3,7 @@ package inet
 import (
 	"net/netip"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -15,7 +16,7 @@ func (l *loopback) echoAddr(p *place, a netip.AddrPort) []byte {
 	if p.s.family == unix.AF_INET && !a.Addr().IsUnspecified() {
 		return l.host(unix.AF_INET, atOne, a.Port())
 	}
-	return sockaddrOf(p.s.family, a)
+	return abi.AppendSockaddr(nil, p.s.family, a)
 }
 
 func (l *loopback) connectEcho(p *place, addr []byte) error {
@@ -44,9 +45,9 @@ func (l *loopback) sendEcho(p *place, m *vfs.Packet, flags int) (int, error) {
 
 // echoName is the guest's address for one that the host's socket has.
 func (p *place) echoName(host []byte) []byte {
-	a, err := parseAddr(host)
+	a, err := abi.ParseSockaddr(host)
 	if err != nil || !a.Addr().Is4() || a.Addr().IsUnspecified() {
 		return host
 	}
-	return sockaddrOf(p.s.family, netip.AddrPortFrom(one, a.Port()))
+	return abi.AppendSockaddr(nil, p.s.family, netip.AddrPortFrom(one, a.Port()))
 }

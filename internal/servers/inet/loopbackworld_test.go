@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hati-os/hati/internal/abi"
 	"golang.org/x/sys/unix"
 )
 
@@ -121,7 +122,7 @@ func (w *world) show(addr []byte, err error) string {
 	if len(addr) == 0 {
 		return "none"
 	}
-	family := familyOf(addr)
+	family := abi.SockaddrFamily(addr)
 	port := int(binary.BigEndian.Uint16(addr[2:]))
 	name := "*"
 	for i, p := range w.ports {

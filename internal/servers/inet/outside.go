@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/internal/servers/hostwait"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
@@ -49,14 +50,14 @@ func (r *dialed) outsideOf(s *Socket) *outside {
 // leads returns where an address leads outside; false when it is the loopback's affair,
 // or that of its errors.
 func (s *Socket) leads(addr []byte) (netip.AddrPort, bool) {
-	to, err := parseAddr(addr)
+	to, err := abi.ParseSockaddr(addr)
 	ip := to.Addr()
-	switch family := familyOf(addr); {
+	switch family := abi.SockaddrFamily(addr); {
 	case err != nil, ip.IsLoopback(), ip.IsUnspecified():
 		return to, false
 	case family != s.family && (s.family == unix.AF_INET || s.typ == unix.SOCK_STREAM):
 		return to, false
-	case family == unix.AF_INET6 && s.family == unix.AF_INET6 && len(addr) < sizeInet6Min:
+	case family == unix.AF_INET6 && s.family == unix.AF_INET6 && len(addr) < abi.SizeSockaddrInet6Min:
 		return to, false
 	}
 	return to, true
@@ -86,7 +87,7 @@ func (s *Socket) sockaddr(a netip.AddrPort) []byte {
 	if !a.IsValid() || s.family == unix.AF_INET && !a.Addr().Unmap().Is4() {
 		return nil
 	}
-	return sockaddrOf(s.family, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
+	return abi.AppendSockaddr(nil, s.family, netip.AddrPortFrom(a.Addr().Unmap(), a.Port()))
 }
 
 func (r *dialed) connect(ctx context.Context, s *Socket, addr []byte) error {
@@ -177,7 +178,7 @@ func (s *Socket) hostName() (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	return parseAddr(name)
+	return abi.ParseSockaddr(name)
 }
 
 // Poll asks the host, unless a connection is being made that it knows nothing of.

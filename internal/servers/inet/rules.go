@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -92,17 +93,17 @@ func (r *ruled) bind(ctx context.Context, s *Socket, addr []byte) error {
 
 // own is the host's address for one that s is to be bound to.
 func (r *ruled) own(ctx context.Context, s *Socket, addr []byte) ([]byte, error) {
-	if familyOf(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= sizeInet4 {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= abi.SizeSockaddrInet4 {
 		// The host takes it for AF_INET when it names no address.
 		if [4]byte(addr[4:]) != [4]byte{} {
 			return nil, syscall.EAFNOSUPPORT
 		}
 		addr = asInet4(addr)
 	}
-	if f := familyOf(addr); f >= 0 && f != s.family {
+	if f := abi.SockaddrFamily(addr); f >= 0 && f != s.family {
 		return nil, syscall.EAFNOSUPPORT
 	}
-	own, err := parseAddr(addr)
+	own, err := abi.ParseSockaddr(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +112,7 @@ func (r *ruled) own(ctx context.Context, s *Socket, addr []byte) ([]byte, error)
 
 // asInet4 is a copy of addr that says that it is an AF_INET one.
 func asInet4(addr []byte) []byte {
-	addr = slices.Clone(addr[:sizeInet4])
+	addr = slices.Clone(addr[:abi.SizeSockaddrInet4])
 	addr[0], addr[1] = unix.AF_INET, 0
 	return addr
 }
@@ -134,7 +135,7 @@ func (r *ruled) peer(ctx context.Context, s *Socket, addr []byte) ([]byte, error
 	if ok && slices.Equal(asked.guest, addr) {
 		return asked.host, nil
 	}
-	if familyOf(addr) == unix.AF_UNSPEC {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC {
 		return addr, nil // it ends a connection
 	}
 	return r.destination(ctx, "connect", s, addr)
@@ -166,12 +167,12 @@ func (r *ruled) send(ctx context.Context, s *Socket, m *vfs.Packet, flags int) (
 
 // sendTo is the host's address for one that s is to send to.
 func (r *ruled) sendTo(ctx context.Context, s *Socket, addr []byte) ([]byte, error) {
-	if familyOf(addr) == unix.AF_UNSPEC {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC {
 		if s.family == unix.AF_INET6 {
 			return nil, nil // to where it is connected, which was asked about
 		}
 		// The host takes it for AF_INET.
-		if len(addr) < sizeInet4 {
+		if len(addr) < abi.SizeSockaddrInet4 {
 			return nil, syscall.EINVAL
 		}
 		addr = asInet4(addr)
@@ -180,14 +181,14 @@ func (r *ruled) sendTo(ctx context.Context, s *Socket, addr []byte) ([]byte, err
 }
 
 func (r *ruled) destination(ctx context.Context, op string, s *Socket, addr []byte) ([]byte, error) {
-	if familyOf(addr) == unix.AF_INET6 && s.family == unix.AF_INET {
+	if abi.SockaddrFamily(addr) == unix.AF_INET6 && s.family == unix.AF_INET {
 		return nil, syscall.EAFNOSUPPORT
 	}
 	addr, err := r.elsewhere(s, addr)
 	if err != nil {
 		return nil, err
 	}
-	to, err := parseAddr(addr)
+	to, err := abi.ParseSockaddr(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -197,13 +198,13 @@ func (r *ruled) destination(ctx context.Context, op string, s *Socket, addr []by
 // elsewhere returns addr, or what the host makes of a destination without an address:
 // the socket's own address, or the loopback's.
 func (r *ruled) elsewhere(s *Socket, addr []byte) ([]byte, error) {
-	to, err := parseAddr(addr)
+	to, err := abi.ParseSockaddr(addr)
 	if err != nil || !to.Addr().IsUnspecified() {
 		return addr, err
 	}
 	var own netip.Addr
 	if name, err := nameOf(s.fd, false); err == nil {
-		if a, err := parseAddr(name); err == nil {
+		if a, err := abi.ParseSockaddr(name); err == nil {
 			own = a.Addr()
 		}
 	}
@@ -222,7 +223,7 @@ func (r *ruled) listen(ctx context.Context, s *Socket, backlog int) error {
 	if err != nil {
 		return err
 	}
-	own, err := parseAddr(name)
+	own, err := abi.ParseSockaddr(name)
 	if err != nil {
 		return err
 	}

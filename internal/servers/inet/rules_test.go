@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hati-os/hati/internal/abi"
 	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
@@ -19,9 +20,9 @@ import (
 // sockaddr is an address in Linux's layout; of any family, for the wrong ones.
 func sockaddr(family int, addr string) []byte {
 	a := netip.MustParseAddrPort(addr)
-	size := sizeInet4
+	size := abi.SizeSockaddrInet4
 	if a.Addr().Is6() {
-		size = sizeInet6
+		size = abi.SizeSockaddrInet6
 	}
 	b := make([]byte, size)
 	binary.NativeEndian.PutUint16(b, uint16(family))
@@ -156,7 +157,7 @@ func TestRulesHostile(t *testing.T) {
 			return connects(s, a)
 		}},
 		{"connect mapped, the shortest address", unix.AF_INET6, stream, true, syscall.EACCES, func(s *Socket) error {
-			return connects(s, v6("::ffff:127.0.0.1")[:sizeInet6Min])
+			return connects(s, v6("::ffff:127.0.0.1")[:abi.SizeSockaddrInet6Min])
 		}},
 		{"connect, a long address", unix.AF_INET, stream, true, syscall.EACCES, func(s *Socket) error {
 			return connects(s, append(v4("127.0.0.1"), make([]byte, 100)...))

@@ -29,8 +29,6 @@ type Socket struct {
 
 var (
 	_ vfs.Socket   = (*Socket)(nil)
-	_ vfs.Reader   = (*Socket)(nil)
-	_ vfs.Writer   = (*Socket)(nil)
 	_ vfs.Streamer = (*Socket)(nil)
 	_ vfs.Ioctler  = (*Socket)(nil)
 	_ vfs.Lender   = (*Socket)(nil)
@@ -167,15 +165,4 @@ func (s *Socket) Lend(context.Context, bool, func()) (vfs.Loan, error) {
 		_ = unix.SetNonblock(fd, true)
 		unix.Close(fd)
 	})}, nil
-}
-
-// Read is Receive.
-func (s *Socket) Read(ctx context.Context, p []byte, _ int64) (int, error) {
-	n, err := s.Receive(ctx, &vfs.Packet{Data: p})
-	return min(n, len(p)), err
-}
-
-// Write is Send.
-func (s *Socket) Write(ctx context.Context, p []byte, _ int64) (int, error) {
-	return s.Send(ctx, &vfs.Packet{Data: p})
 }
