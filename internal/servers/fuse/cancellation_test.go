@@ -11,12 +11,21 @@ import (
 // TestCancellation runs the suite over a daemon that passes everything on to the
 // suite's server.
 func TestCancellation(t *testing.T) {
+	cancellation(t, 1000, func(_ *testing.T, fs vfs.FS) vfs.FS { return fs })
+}
+
+// TestCancellationServed has somebody else serve that daemon's files.
+func TestCancellationServed(t *testing.T) {
+	overLanes(t, func(t *testing.T, across func(*testing.T, vfs.FS) vfs.FS) { cancellation(t, 300, across) })
+}
+
+func cancellation(t *testing.T, races int, across func(*testing.T, vfs.FS) vfs.FS) {
 	const grace = 150 * time.Millisecond
 	quick(t, grace)
 	vfstest.RunCancellation(t, vfstest.Transport{
 		Reach: func(t *testing.T, server vfs.FS) vfs.FS {
 			fs, _ := mount(t, server, Options{}, nil)
-			return fs
+			return across(t, fs)
 		},
 		Leaves: true, Ioctls: true,
 		// TestC12_Interrupt, TestC13_Kill and TestC16_DeadDaemon are what takes the
@@ -30,6 +39,6 @@ func TestCancellation(t *testing.T) {
 			"C19_AllTheWayDown":  "INTERRUPT does not say why",
 			"C20_EveryCallEnds":  "INTERRUPT does not say why",
 		},
-		Grace: grace, Races: 1000,
+		Grace: grace, Races: races,
 	})
 }
