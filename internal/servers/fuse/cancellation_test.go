@@ -11,18 +11,21 @@ import (
 // TestCancellation runs the suite over a daemon that passes everything on to the
 // suite's server.
 func TestCancellation(t *testing.T) {
-	cancellation(t, 1000, func(_ *testing.T, fs vfs.FS) vfs.FS { return fs })
+	vfstest.RunCancellation(t, transport(t, 1000, func(_ *testing.T, fs vfs.FS) vfs.FS { return fs }))
 }
 
 // TestCancellationServed has somebody else serve that daemon's files.
 func TestCancellationServed(t *testing.T) {
-	overLanes(t, func(t *testing.T, across func(*testing.T, vfs.FS) vfs.FS) { cancellation(t, 300, across) })
+	overLanes(t, func(t *testing.T, across func(*testing.T, vfs.FS) vfs.FS) {
+		vfstest.RunCancellation(t, transport(t, 300, across))
+	})
 }
 
-func cancellation(t *testing.T, races int, across func(*testing.T, vfs.FS) vfs.FS) {
+// transport leads to a daemon, across what is before it.
+func transport(t *testing.T, races int, across func(*testing.T, vfs.FS) vfs.FS) vfstest.Transport {
 	const grace = 150 * time.Millisecond
 	quick(t, grace)
-	vfstest.RunCancellation(t, vfstest.Transport{
+	return vfstest.Transport{
 		Reach: func(t *testing.T, server vfs.FS) vfs.FS {
 			fs, _ := mount(t, server, Options{}, nil)
 			return across(t, fs)
@@ -40,5 +43,5 @@ func cancellation(t *testing.T, races int, across func(*testing.T, vfs.FS) vfs.F
 			"C20_EveryCallEnds":  "INTERRUPT does not say why",
 		},
 		Grace: grace, Races: races,
-	})
+	}
 }
