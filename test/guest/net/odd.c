@@ -288,7 +288,7 @@ static void queues(void) {
 		setsockopt(b, SOL_SOCKET, SO_TIMESTAMPING, &flags, sizeof flags);
 		write(b, "x", 1);
 		wait_for(b, 0);
-		for (int i = 0; i < 4; i++, nap(0.06)) // what moves on makes room
+		for (int i = 0; i < 4; i++, nap(0.06)) // what moves on makes room, and may later
 			while (send(b, big, sizeof big, MSG_DONTWAIT) > 0)
 				;
 		say("in the queue of errors: %d\n", !!(wait_for(b, 0) & POLLERR));
@@ -297,11 +297,11 @@ static void queues(void) {
 			int fd = syscall(SYS_memfd_create, "x", 0);
 			write(fd, big, sizeof big);
 			pipe(p);
-			write(p[1], "x", 1);
-			switch (call) {
-			case 0: sendfile(b, fd, &(off_t){0}, sizeof big); break;
-			case 1: splice(p[0], 0, b, 0, 1, 0); break;
-			case 2: send(b, big, 1, 0); break;
+			write(p[1], big, sizeof big);
+			switch (call) { // until there is no room: TCP may still have moved some on
+			case 0: while (sendfile(b, fd, &(off_t){0}, sizeof big) > 0); break;
+			case 1: while (splice(p[0], 0, b, 0, sizeof big, 0) > 0); break;
+			case 2: while (send(b, big, sizeof big, 0) > 0); break;
 			}
 			_exit(0);
 		}
