@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -159,18 +160,34 @@ func (e *netEnv) closeWhileOthersWait() {
 	waiting.Wait()
 }
 
-// leaver is a context that ends at some moment of a call, for good.
-func leaver() (context.Context, func()) {
+// leaver gives up calls at some moment, for good. The next one is given up later than
+// one that was, and sooner than one that was done: however long calls take, some end
+// in either way.
+type leaver struct{ within time.Duration }
+
+func newLeaver() leaver { return leaver{100 * time.Microsecond} }
+
+// call returns a context for the next call, and what waits for its end and tells how the
+// call went.
+func (l *leaver) call() (context.Context, func(error)) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	n := rand.IntN(200)
+	after := rand.N(l.within)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for begin := time.Now(); time.Since(begin) < time.Duration(n)*time.Microsecond/2; {
+		for begin := time.Now(); time.Since(begin) < after; {
+			runtime.Gosched()
 		}
 		cancel(vfs.ErrKilled)
 	}()
-	return ctx, func() { <-done }
+	return ctx, func(err error) {
+		<-done
+		if left(err) {
+			l.within = min(2*l.within, time.Second)
+		} else {
+			l.within = max(l.within/2, 100*time.Microsecond)
+		}
+	}
 }
 
 // left is true for the outcomes of a call that was given up.
@@ -190,11 +207,11 @@ func (e *netEnv) acceptCancelled() {
 		e.must("getsockname", err)
 		from[portOf(own)] = true
 	}
-	gaveUp := 0
+	gaveUp, leaves := 0, newLeaver()
 	for len(from) > 0 {
-		ctx, wait := leaver()
+		ctx, wait := leaves.call()
 		c, peer, err := l.Accept(ctx)
-		wait()
+		wait(err)
 		switch {
 		case err == nil:
 			if !from[portOf(peer)] {
@@ -235,7 +252,7 @@ func (s netSock) end(what string, op func() error) {
 func (e *netEnv) datagramsCancelled() {
 	s, at := e.bound(unix.SOCK_DGRAM)
 	from, _ := e.bound(unix.SOCK_DGRAM)
-	gaveUp := 0
+	gaveUp, leaves := 0, newLeaver()
 	for round := range 20 {
 		for i := range 20 {
 			p := make([]byte, 40)
@@ -249,9 +266,9 @@ func (e *netEnv) datagramsCancelled() {
 			if gaveUp%2 == 1 {
 				m.Data = m.Data[:10] // who leaves may have had less room
 			}
-			ctx, wait := leaver()
+			ctx, wait := leaves.call()
 			n, err := s.Receive(ctx, &m)
-			wait()
+			wait(err)
 			switch {
 			case err == nil:
 				if n != len(m.Data) || m.Data[0] != byte(round) || n == 40 && m.Data[39] != byte(i) {
@@ -284,12 +301,12 @@ func (e *netEnv) streamCancelled() {
 	if _, err := a.send(sent, 0, nil); err != nil {
 		e.Fatal(err)
 	}
-	gaveUp := 0
+	gaveUp, leaves := 0, newLeaver()
 	for at := 0; at < len(sent); {
 		p := make([]byte, 1+rand.IntN(40))
-		ctx, wait := leaver()
+		ctx, wait := leaves.call()
 		n, err := b.Receive(ctx, &vfs.Packet{Data: p})
-		wait()
+		wait(err)
 		switch {
 		case err == nil:
 			if n == 0 || !slices.Equal(p[:n], sent[at:at+n]) {
@@ -314,11 +331,12 @@ func (e *netEnv) streamCancelled() {
 // socketCancelled: all other calls end, too.
 func (e *netEnv) socketCancelled() {
 	_, addr := e.listener(500)
+	leaves := newLeaver()
 	for range 100 {
-		ctx, wait := leaver()
+		ctx, wait := leaves.call()
 		s, err := e.net.Socket(ctx, unix.AF_INET, unix.SOCK_STREAM, 0)
 		if err != nil {
-			wait()
+			wait(err)
 			if !left(err) {
 				e.Fatal(err)
 			}
@@ -342,7 +360,7 @@ func (e *netEnv) socketCancelled() {
 				e.Error(err)
 			}
 		}
-		wait()
+		wait(nil)
 		e.must("close", s.Close())
 	}
 }
