@@ -10,9 +10,7 @@ import (
 	"github.com/hati-os/hati/vfs/vfstest"
 )
 
-const grace = 200 * time.Millisecond
-
-func reach(t *testing.T, server vfs.FS) vfs.FS {
+func reach(t *testing.T, server vfs.FS, grace time.Duration) vfs.FS {
 	g := guard.New(server, guard.Options{Grace: grace})
 	t.Cleanup(func() { g.Close() })
 	return g.FS()
@@ -20,18 +18,18 @@ func reach(t *testing.T, server vfs.FS) vfs.FS {
 
 // TestCancellation is the suite for callers that are Go programs.
 func TestCancellation(t *testing.T) {
-	vfstest.RunCancellation(t, vfstest.Transport{Reach: reach, Leaves: true, Grace: grace})
+	vfstest.RunCancellation(t, vfstest.Transport{Reach: reach, Leaves: true})
 }
 
 // TestCancellationBare is the suite for a server that is called directly, and
 // keeps the contract.
 func TestCancellationBare(t *testing.T) {
-	vfstest.RunCancellation(t, vfstest.Transport{Reach: func(_ *testing.T, s vfs.FS) vfs.FS { return s }})
+	vfstest.RunCancellation(t, vfstest.Transport{Reach: func(_ *testing.T, s vfs.FS, _ time.Duration) vfs.FS { return s }})
 }
 
 // TestCancellationActor is the suite for callers that are tasks.
 func TestCancellationActor(t *testing.T) {
-	vfstest.RunCancellation(t, vfstest.Transport{Reach: reach, Leaves: true, Grace: grace, Via: viaActor})
+	vfstest.RunCancellation(t, vfstest.Transport{Reach: reach, Leaves: true, Via: viaActor})
 }
 
 func viaActor(ctx context.Context, call func(context.Context) error) (err error) {

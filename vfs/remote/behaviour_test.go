@@ -389,40 +389,59 @@ func TestC16_DeadServer(t *testing.T) {
 // kill not at all, and neither does a close (C12, C13, C18).
 func TestC13_StoppedServer(t *testing.T) {
 	p := process(t, "tmp")
-	c, err := remote.Dial(ctx, p.path)
-	if err != nil {
-		t.Fatal(err)
+	dial := func(grace time.Duration) (root vfs.Node, c *remote.Client) {
+		c, err := dialWith(p.path, grace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		root, _ = c.FS().Root(ctx)
+		return root, c
 	}
-	defer c.Close()
-	root, _ := c.FS().Root(ctx)
-	_, f, err := root.(vfs.MakeOpener).MakeOpen(ctx, "f", vfs.MakeOptions{Mode: unix.S_IFREG | 0o600}, unix.O_RDWR)
-	if err != nil {
-		t.Fatal(err)
+	open := func(root vfs.Node, name string) vfs.File {
+		_, f, err := root.(vfs.MakeOpener).MakeOpen(ctx, name, vfs.MakeOptions{Mode: unix.S_IFREG | 0o600}, unix.O_RDWR)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	root, patient := dial(time.Hour) // who waits for the grace here waits for ever
+	f := open(root, "f")
+	root2, quick := dial(100 * time.Millisecond)
+	f2 := open(root2, "f")
+	var others []vfs.File
+	for i := range 5 {
+		others = append(others, open(root, fmt.Sprint(i)))
 	}
 	p.stop(t)
 	defer p.cmd.Process.Signal(syscall.SIGCONT)
-	for _, cause := range []error{vfs.ErrKilled, vfs.ErrInterrupted} {
+	for _, by := range []struct {
+		c     *remote.Client
+		f     vfs.File
+		cause error
+	}{{patient, f, vfs.ErrKilled}, {quick, f2, vfs.ErrInterrupted}} {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done := make(chan error, 1)
 		go func() {
-			_, err := vfs.Write(ctx, f, []byte("x"), 0)
+			_, err := vfs.Write(ctx, by.f, []byte("x"), 0)
 			done <- err
 		}()
-		eventually(t, "the write is under way", func() bool { return len(c.Pending()) > 0 })
-		begin := time.Now()
-		cancel(cause)
-		err := <-done
-		if took := time.Since(begin); took > 3*time.Second || cause == vfs.ErrKilled && took > 500*time.Millisecond {
-			t.Errorf("%v: after %v", cause, took)
-		}
-		if err != cause && !errors.Is(err, vfs.ErrInDoubt) {
-			t.Errorf("%v: %v", cause, err)
+		eventually(t, "the write is under way", func() bool { return len(by.c.Pending()) > 0 })
+		cancel(by.cause)
+		if err := <-done; err != by.cause && !errors.Is(err, vfs.ErrInDoubt) {
+			t.Errorf("%v: %v", by.cause, err)
 		}
 	}
-	begin := time.Now()
-	f.Close()
-	if took := time.Since(begin); took > 500*time.Millisecond {
-		t.Errorf("close took %v", took)
+	f2.Close()
+	// One close may be late because the machine is busy, but not each of several.
+	least := time.Hour
+	for _, f := range append(others, f) {
+		begin := time.Now()
+		f.Close()
+		least = min(least, time.Since(begin))
+	}
+	if least > 500*time.Millisecond {
+		t.Errorf("close took %v", least)
 	}
 	cctx, cancel := context.WithCancelCause(context.Background())
 	cancel(vfs.ErrKilled)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/hati-os/hati/lane"
 	"github.com/hati-os/hati/vfs"
@@ -21,8 +22,8 @@ func TestCancellation(t *testing.T) {
 		name := map[bool]string{false: "lane", true: "ring"}[shared]
 		t.Run(name, func(t *testing.T) {
 			vfstest.RunCancellation(t, vfstest.Transport{
-				Reach: func(t *testing.T, server vfs.FS) vfs.FS {
-					a, b := pair(t, shared)
+				Reach: func(t *testing.T, server vfs.FS, grace time.Duration) vfs.FS {
+					a, b := pairWith(t, shared, grace)
 					serveFS(t, b, server)
 					return newClient(t, a).FS()
 				},
@@ -40,7 +41,7 @@ func TestCancellation(t *testing.T) {
 }
 
 // throughProcess reaches a server of this process by way of another one.
-func throughProcess(t *testing.T, server vfs.FS) vfs.FS {
+func throughProcess(t *testing.T, server vfs.FS, grace time.Duration) vfs.FS {
 	dir, err := os.MkdirTemp("", "remote")
 	if err != nil {
 		t.Fatal(err)
@@ -60,11 +61,23 @@ func throughProcess(t *testing.T, server vfs.FS) vfs.FS {
 		cancel()
 		<-done
 	})
+	t.Setenv("REMOTE_TEST_GRACE", grace.String())
 	p := startProcess(t, "relay", dir, filepath.Join(dir, "origin"), filepath.Join(dir, "relay"))
-	c, err := remote.Dial(ctx, p.path)
+	c, err := dialWith(p.path, grace)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	return c.FS()
+}
+
+// dialWith is remote.Dial of one who has another grace time.
+func dialWith(path string, grace time.Duration) (*remote.Client, error) {
+	cfg := remote.Config(path)
+	cfg.Grace = grace
+	end, err := lane.Dial(ctx, path, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return remote.New(ctx, end)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hati-os/hati/internal/faulttest"
 	"github.com/hati-os/hati/internal/servers/host"
@@ -93,10 +94,18 @@ func newClient(t testing.TB, end *lane.Lane) *remote.Client {
 
 func pair(t testing.TB, shared bool) (client, server *lane.Lane) {
 	t.Helper()
-	a, b := lane.Pair(remote.Config("test"))
+	return pairWith(t, shared, 0)
+}
+
+// pairWith has another grace time than the usual one, unless that is 0.
+func pairWith(t testing.TB, shared bool, grace time.Duration) (client, server *lane.Lane) {
+	t.Helper()
+	cfg := remote.Config("test")
+	cfg.Grace = grace
+	a, b := lane.Pair(cfg)
 	if shared {
 		var err error
-		if a, b, err = lane.PairShared(remote.Config("test")); err != nil {
+		if a, b, err = lane.PairShared(cfg); err != nil {
 			t.Fatal(err)
 		}
 	}

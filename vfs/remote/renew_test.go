@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hati-os/hati/internal/faulttest"
 	"github.com/hati-os/hati/internal/servers/host"
@@ -44,7 +45,8 @@ func init() {
 	case "relay":
 		// What another server serves, once more.
 		var c *remote.Client
-		if c, err = remote.Dial(ctx, os.Getenv("REMOTE_TEST_DIR")); err == nil {
+		grace, _ := time.ParseDuration(os.Getenv("REMOTE_TEST_GRACE"))
+		if c, err = dialWith(os.Getenv("REMOTE_TEST_DIR"), grace); err == nil {
 			err = serve(c.FS(), remote.ServeOptions{})
 		}
 	case "forgetting":

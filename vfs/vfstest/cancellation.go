@@ -16,15 +16,14 @@ import (
 
 // Transport says what a way to reach a server gives to its callers.
 type Transport struct {
-	// Reach returns server as callers see it. What it made is gone with the test.
-	Reach func(t *testing.T, server vfs.FS) vfs.FS
+	// Reach returns server as callers see it, which may take as long as grace over an
+	// interrupt. What it made is gone with the test.
+	Reach func(t *testing.T, server vfs.FS, grace time.Duration) vfs.FS
 	// Via, when not nil, makes the suite's calls: for transports to whom it matters
 	// who calls. ctx is the caller's.
 	Via func(ctx context.Context, call func(context.Context) error) error
 	// Leaves: callers leave servers that ignore them. A bare function call cannot.
 	Leaves bool
-	// Grace is how long a server may take over an interrupt; 0 means a second.
-	Grace time.Duration
 	// Ioctls are passed on.
 	Ioctls bool
 	// Cannot names the tests of what this way cannot give, and why not.
@@ -34,13 +33,18 @@ type Transport struct {
 	Races int
 }
 
+// Grace times. In most tests it is so long that who waits for it waits for ever: so a
+// server that heeds its cancels has all the time that it takes on a busy machine, and
+// who is to leave at once has left without it. In the others it is soon over.
+const (
+	patience = time.Hour
+	soon     = 200 * time.Millisecond
+)
+
 // RunCancellation tests the clauses of the cancellation contract that concern
 // servers and the ways to reach them, with servers that keep it and, where callers
 // can leave, with servers that do not.
 func RunCancellation(t *testing.T, tr Transport) {
-	if tr.Grace == 0 {
-		tr.Grace = time.Second
-	}
 	if tr.Races == 0 {
 		tr.Races = 10000
 		if os.Getenv("HATI_HAMMER") != "" {
@@ -79,7 +83,7 @@ func RunCancellation(t *testing.T, tr Transport) {
 			if c.leaves && !tr.Leaves {
 				t.Skip("callers cannot leave")
 			}
-			c.run(newStage(t, &tr))
+			c.run(newStage(t, &tr, patience))
 		})
 	}
 }
@@ -95,9 +99,9 @@ type stage struct {
 	open, stream vfs.File
 }
 
-func newStage(t *testing.T, tr *Transport) *stage {
+func newStage(t *testing.T, tr *Transport, grace time.Duration) *stage {
 	p := NewPuppet()
-	return newStageOver(t, tr, p, tr.Reach(t, p))
+	return newStageOver(t, tr, p, tr.Reach(t, p, grace))
 }
 
 func newStageOver(t *testing.T, tr *Transport, p *Puppet, fs vfs.FS) *stage {
@@ -250,9 +254,6 @@ func (s *stage) inDoubt(err error, what ...any) {
 		s.Errorf("%v: %v, want in doubt", what, err)
 	}
 }
-
-// prompt is a bound for what happens at once, on a machine that is busy.
-func (s *stage) prompt() time.Duration { return s.Grace / 2 }
 
 // settled waits until cond holds, which what was started makes true by itself.
 func (s *stage) settled(what string, cond func() bool) {

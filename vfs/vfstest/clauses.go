@@ -114,6 +114,7 @@ func testC03(s *stage) {
 
 // testC04: what cannot be decided is named.
 func testC04(s *stage) {
+	s = newStage(s.T, s.Transport, soon)
 	stop := s.p.Ignore("write")
 	defer stop.Release()
 	for _, cause := range []error{vfs.ErrInterrupted, vfs.ErrKilled} {
@@ -316,21 +317,21 @@ func testC11(s *stage) {
 // testC12: a server that ignores an interrupt has the grace time, and after a
 // kill none; one that settles in time is heard.
 func testC12(s *stage) {
-	stop := s.p.Ignore("stat")
-	defer stop.Release()
 	stat := func(s *stage, ctx context.Context) error { _, err := s.file.Stat(ctx); return err }
 	for _, cause := range causes {
+		on := s // where nobody sees the end of the grace time
+		if cause == vfs.ErrInterrupted {
+			on = newStage(s.T, s.Transport, soon)
+		}
+		stop := on.p.Ignore("stat")
+		defer stop.Release()
 		ctx, cancel := context.WithCancelCause(context.Background())
-		done, _ := s.start(ctx, stop, stat)
+		done, _ := on.start(ctx, stop, stat)
 		start := time.Now()
 		cancel(cause)
-		s.inDoubt(<-done, cause)
-		d := time.Since(start)
-		if cause == vfs.ErrInterrupted && (d < s.Grace*9/10 || d > s.Grace*3) {
-			s.Errorf("%v: left after %v, want %v", cause, d, s.Grace)
-		}
-		if cause != vfs.ErrInterrupted && d > s.prompt() {
-			s.Errorf("%v: left after %v", cause, d)
+		on.inDoubt(<-done, cause)
+		if d := time.Since(start); on != s && d < soon*9/10 {
+			s.Errorf("%v: left after %v, want %v", cause, d, soon)
 		}
 	}
 	// In time, though not at once.
@@ -351,12 +352,8 @@ func testC13(s *stage) {
 		stop := s.p.Ignore(k.name)
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done, _ := s.start(ctx, stop, k.do)
-		start := time.Now()
 		cancel(vfs.ErrKilled)
-		s.inDoubt(<-done, k.name)
-		if d := time.Since(start); d > s.prompt() {
-			s.Errorf("%s: left after %v", k.name, d)
-		}
+		s.inDoubt(<-done, k.name) // not after the grace time, which would be for ever
 		s.p.Plan(k.name, nil)
 		stop.Release()
 	}
@@ -426,29 +423,34 @@ func testC15(s *stage) {
 	calls := s.p.Calls("setlock")
 	stop.Release()
 	s.settled("late lock settled", func() bool { return s.p.Calls("setlock") >= calls+2 && s.held(base, 0, 1)() })
-	// A file that is closed while a call of it is stuck is closed when that ends.
-	f, err := vfs.Open(context.Background(), s.file, unix.O_RDONLY)
-	if err != nil {
-		s.Fatal(err)
+	// A file that is closed while a call of it is stuck is closed when that ends. One
+	// close may be late because the machine is busy, but not each of several.
+	least := time.Hour
+	for range 5 {
+		f, err := vfs.Open(context.Background(), s.file, unix.O_RDONLY)
+		if err != nil {
+			s.Fatal(err)
+		}
+		stop = s.p.Ignore("read")
+		ctx, cancel = context.WithCancelCause(context.Background())
+		done, _ = s.start(ctx, stop, func(s *stage, ctx context.Context) error {
+			_, err := vfs.Read(ctx, f, make([]byte, 1), 0)
+			return err
+		})
+		cancel(vfs.ErrKilled)
+		s.inDoubt(<-done)
+		start := time.Now()
+		f.Close()
+		least = min(least, time.Since(start))
+		if !s.held(base+1, 0, 1)() {
+			s.Error("closed under a call that is in the server")
+		}
+		stop.Release()
+		s.settled("the file is closed", s.held(base, 0, 1))
 	}
-	stop = s.p.Ignore("read")
-	ctx, cancel = context.WithCancelCause(context.Background())
-	done, _ = s.start(ctx, stop, func(s *stage, ctx context.Context) error {
-		_, err := vfs.Read(ctx, f, make([]byte, 1), 0)
-		return err
-	})
-	cancel(vfs.ErrKilled)
-	s.inDoubt(<-done)
-	start := time.Now()
-	f.Close()
-	if d := time.Since(start); d > s.prompt() {
-		s.Errorf("close took %v", d)
+	if least > soon/2 {
+		s.Errorf("close took %v", least)
 	}
-	if !s.held(base+1, 0, 1)() {
-		s.Error("closed under a call that is in the server")
-	}
-	stop.Release()
-	s.settled("the file is closed", s.held(base, 0, 1))
 }
 
 // testC16: the caller's death ends its calls, with that cause; the server's
@@ -481,7 +483,7 @@ func testC16(s *stage) {
 // testC19: through two transports, one behind the other, a cancel arrives as what
 // it is, and so does the answer.
 func testC19(s *stage) {
-	two := newStageOver(s.T, s.Transport, s.p, s.Reach(s.T, s.Reach(s.T, s.p)))
+	two := newStageOver(s.T, s.Transport, s.p, s.Reach(s.T, s.Reach(s.T, s.p, patience), patience))
 	testC20(two)
 	if s.Leaves {
 		testC15(two)

@@ -7,7 +7,6 @@ import (
 	"go/token"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hati-os/hati/internal/servers/tmp"
 	"github.com/hati-os/hati/vfs"
@@ -121,12 +120,9 @@ func TestReleaseFaults(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				s.fs.conn.grace = forEver
 				s.op.Store(op)
-				begin := time.Now()
 				f.Close()
-				if d := time.Since(begin); d > time.Second {
-					t.Errorf("closing took %v", d)
-				}
 				<-s.came
 				s.op.Store(0)
 				if name == "Dies" {
@@ -205,13 +201,10 @@ func TestDestroyFaults(t *testing.T) {
 				}
 				return true
 			})
+			s.fs.conn.grace = forEver
 			s.op.Store(opDestroy)
-			begin := time.Now()
 			s.fs.Unmount(false)
 			<-s.came
-			if d := time.Since(begin); d > time.Second {
-				t.Errorf("unmounting took %v", d)
-			}
 			if name == "Dies" {
 				unix.Shutdown(int(s.d.s.Fd()), unix.SHUT_RDWR)
 			}

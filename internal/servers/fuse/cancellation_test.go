@@ -11,24 +11,23 @@ import (
 // TestCancellation runs the suite over a daemon that passes everything on to the
 // suite's server.
 func TestCancellation(t *testing.T) {
-	vfstest.RunCancellation(t, transport(t, 1000, func(_ *testing.T, fs vfs.FS) vfs.FS { return fs }))
+	vfstest.RunCancellation(t, transport(1000, func(_ *testing.T, fs vfs.FS, _ time.Duration) vfs.FS { return fs }))
 }
 
 // TestCancellationServed has somebody else serve that daemon's files.
 func TestCancellationServed(t *testing.T) {
-	overLanes(t, func(t *testing.T, across func(*testing.T, vfs.FS) vfs.FS) {
-		vfstest.RunCancellation(t, transport(t, 300, across))
+	overLanes(t, func(t *testing.T, across lanes) {
+		vfstest.RunCancellation(t, transport(300, across))
 	})
 }
 
 // transport leads to a daemon, across what is before it.
-func transport(t *testing.T, races int, across func(*testing.T, vfs.FS) vfs.FS) vfstest.Transport {
-	const grace = 150 * time.Millisecond
-	quick(t, grace)
+func transport(races int, across lanes) vfstest.Transport {
 	return vfstest.Transport{
-		Reach: func(t *testing.T, server vfs.FS) vfs.FS {
+		Reach: func(t *testing.T, server vfs.FS, grace time.Duration) vfs.FS {
 			fs, _ := mount(t, server, Options{}, nil)
-			return across(t, fs)
+			fs.conn.grace = grace
+			return across(t, fs, grace)
 		},
 		Leaves: true, Ioctls: true,
 		// TestC12_Interrupt, TestC13_Kill and TestC16_DeadDaemon are what takes the
@@ -42,6 +41,6 @@ func transport(t *testing.T, races int, across func(*testing.T, vfs.FS) vfs.FS) 
 			"C19_AllTheWayDown":  "INTERRUPT does not say why",
 			"C20_EveryCallEnds":  "INTERRUPT does not say why",
 		},
-		Grace: grace, Races: races,
+		Races: races,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hati-os/hati/vfs"
 )
@@ -16,7 +17,8 @@ import (
 // whatever the channel between.
 type conn struct {
 	limits
-	peer peer
+	peer  peer
+	grace time.Duration // that a daemon may take to acknowledge an interrupt
 	// onHost: the daemon can look processes up by the host's numbers only.
 	onHost bool
 
@@ -59,7 +61,7 @@ type forget struct{ id, lookups, after uint64 }
 func newConn(p peer) *conn {
 	var b [8]byte
 	rand.Read(b[:]) // not to be guessed by what a file contains
-	return &conn{peer: p, begun: make(chan struct{}), pending: map[uint64]*request{}, last: le.Uint64(b[:]) >> 2 &^ 1}
+	return &conn{peer: p, grace: time.Second, begun: make(chan struct{}), pending: map[uint64]*request{}, last: le.Uint64(b[:]) >> 2 &^ 1}
 }
 
 // awaitReady waits until the daemon has answered INIT; ENOTCONN when it is dead.

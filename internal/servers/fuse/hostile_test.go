@@ -230,25 +230,20 @@ func eachOperation(t *testing.T, how func(*question) bool, f func(s *scene, i in
 
 func hang(*question) bool { return true }
 
-// quick makes the grace short for a test.
-func quick(t *testing.T, d time.Duration) {
-	old := grace
-	grace = d
-	t.Cleanup(func() { grace = old })
-}
+// forEver is a grace time that nobody sees the end of: a daemon that heeds its
+// interrupts has all the time that it takes on a busy machine, and who must not wait
+// for the daemon would hang.
+const forEver = time.Hour
 
 // TestC13_Kill: a caller that is killed does not wait for a daemon that hangs.
 func TestC13_Kill(t *testing.T) {
 	eachOperation(t, hang, func(s *scene, i int) {
+		s.fs.conn.grace = forEver
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done, _ := s.start(i, ctx)
-		begin := time.Now()
 		cancel(vfs.ErrKilled)
 		if err := <-done; !errors.Is(err, vfs.ErrInDoubt) {
 			s.Errorf("%v, want in doubt", err)
-		}
-		if d := time.Since(begin); d > grace/2 {
-			s.Errorf("took %v", d)
 		}
 	})
 }
@@ -256,8 +251,8 @@ func TestC13_Kill(t *testing.T) {
 // TestC12_Interrupt: a daemon that ignores an interrupt loses the caller after
 // the grace time; what it makes later is given back.
 func TestC12_Interrupt(t *testing.T) {
-	quick(t, 20*time.Millisecond)
 	eachOperation(t, hang, func(s *scene, i int) {
+		s.fs.conn.grace = 20 * time.Millisecond
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done, q := s.start(i, ctx)
 		cancel(vfs.ErrInterrupted)
@@ -301,6 +296,7 @@ func TestC02_Interrupted(t *testing.T) {
 		q.reply(syscall.EINTR, nil)
 		return true
 	}, func(s *scene, i int) {
+		s.fs.conn.grace = forEver
 		ctx, cancel := context.WithCancelCause(context.Background())
 		done, _ := s.start(i, ctx)
 		cancel(vfs.ErrInterrupted)

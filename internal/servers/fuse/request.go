@@ -94,9 +94,6 @@ func (r *request) encode(p []byte) int {
 	return n + copy(p[n:], r.data)
 }
 
-// grace is how long a daemon may take to acknowledge an interrupt.
-var grace = time.Second
-
 // call sends the request and waits for its answer. The request's structure is
 // e's. Afterwards r is the caller's, to read and to free, unless the answer is
 // in doubt.
@@ -170,7 +167,7 @@ func (c *conn) callEnded(ctx context.Context, r *request) error {
 		if vfs.Interrupted(cause) {
 			c.mu.Unlock()
 			c.wake()
-			timer := time.NewTimer(grace)
+			timer := time.NewTimer(c.grace)
 			defer timer.Stop()
 			select {
 			case <-r.done:
