@@ -201,12 +201,12 @@ func TestC18_CloseAlwaysEnds(t *testing.T) {
 // says what became of the request.
 func TestC19_AllTheWayDown(t *testing.T) {
 	overTransports(t, lane.Config{}, func(t *testing.T, c1, s1 *lane.Lane) {
-		c2, s2, err := lane.PairShared(lane.Config{})
+		c2, s2, err := lane.PairShared(lane.Config{Grace: patience})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c2.Close()
-		c3, s3 := lane.Pair(lane.Config{})
+		c3, s3 := lane.Pair(lane.Config{Grace: patience})
 		defer c3.Close()
 		pass := func(to *lane.Lane) lane.Handler {
 			return func(ctx context.Context, r *lane.Request) error { return to.Call(ctx, &r.Message, &r.Reply) }
@@ -252,7 +252,7 @@ func TestC19_AllTheWayDown(t *testing.T) {
 // Causes of another package are used at both ends.
 func TestC19_CausesTranslate(t *testing.T) {
 	mine, theirs := errors.New("my interrupt"), errors.New("their interrupt")
-	a, b := lane.Pair(lane.Config{Causes: lane.Causes{Interrupted: mine}})
+	a, b := lane.Pair(lane.Config{Causes: lane.Causes{Interrupted: mine}, Grace: patience})
 	defer a.Close()
 	conv := make(chan *lane.Lane, 1)
 	go func() {
@@ -288,7 +288,7 @@ func TestC19_CausesTranslate(t *testing.T) {
 
 // An operation that is declared killable only takes no notice of an interrupt.
 func TestC20_KillableOnly(t *testing.T) {
-	overAll(t, lane.Config{Grace: time.Hour}, func(t *testing.T, c *client) {
+	overAll(t, lane.Config{Grace: patience}, func(t *testing.T, c *client) {
 		ctx, interrupt := context.WithCancelCause(within(t))
 		final, kill := context.WithCancelCause(within(t))
 		result := make(chan error, 1)
@@ -315,7 +315,7 @@ func TestC20_KillableOnly(t *testing.T) {
 // Every pending operation is listed, at both ends.
 func TestC21_PendingIsListed(t *testing.T) {
 	k := newClient()
-	overTransports(t, k.configure(lane.Config{Slots: 64, Name: "box", Grace: time.Hour}), func(t *testing.T, c, s *lane.Lane) {
+	overTransports(t, k.configure(lane.Config{Slots: 64, Name: "box", Grace: patience}), func(t *testing.T, c, s *lane.Lane) {
 		k.reset()
 		began, release := make(chan bool, 100), make(chan struct{})
 		s.Handle(func(ctx context.Context, r *lane.Request) error {
@@ -444,12 +444,7 @@ func TestC15_C22_LateResultsAreReclaimed(t *testing.T) {
 	if now := countFDs(); now > mine {
 		t.Errorf("client: %d descriptors, %d before", now, mine)
 	}
-	for i := 0; runtime.NumGoroutine() > threads; i++ {
-		if i > 1e6 {
-			t.Fatalf("client: %d goroutines, %d before", runtime.NumGoroutine(), threads)
-		}
-		runtime.Gosched()
-	}
+	await(t, "the client's goroutines are gone", func() bool { return runtime.NumGoroutine() <= threads })
 }
 
 // Shutdown waits for a request until its caller can see the outcome: closed any

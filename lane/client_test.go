@@ -85,8 +85,10 @@ func (c *client) awaitBlocked(n int) {
 // memory with the test server in another process.
 func overAll(t *testing.T, cfg lane.Config, f func(t *testing.T, c *client)) {
 	t.Helper()
-	var c *client
-	c = newClient()
+	if cfg.Grace == 0 {
+		cfg.Grace = patience
+	}
+	c := newClient()
 	overTransports(t, c.configure(cfg), func(t *testing.T, a, s *lane.Lane) {
 		c.reset()
 		c.attach(a)

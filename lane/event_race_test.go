@@ -156,11 +156,7 @@ func TestEventCancelRacesRaise(t *testing.T) {
 				t.Error("a wait was left behind")
 			}
 			t.Logf("%d taken, %d cancelled", taken, cancelled)
-			for i := 0; runtime.NumGoroutine() > before; i++ {
-				if runtime.Gosched(); i > 1e6 {
-					t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
-				}
-			}
+			await(t, "the goroutines are gone", func() bool { return runtime.NumGoroutine() <= before })
 		})
 	}
 }

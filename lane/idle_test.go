@@ -177,7 +177,8 @@ func TestC22_IdleClientsCostNoTime(t *testing.T) {
 	}
 }
 
-// await waits for something in another process of which nothing tells.
+// await waits for something of which nothing tells: in another process, or the end of
+// goroutines.
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !f(); {

@@ -170,6 +170,7 @@ func (h *localHalf) acquire(ctx context.Context, op uint32) (*localCall, error) 
 		ch := make(chan struct{})
 		h.waiters = append(h.waiters, ch)
 		h.mu.Unlock()
+		h.from.cfg.step("room")
 		select {
 		case <-ch:
 			h.mu.Lock()

@@ -39,6 +39,7 @@ func (h *localHalf) takeRoom(ctx context.Context, c *localCall, n int) error {
 	h.grantRoomLocked()
 	for h.dead == nil && slices.Contains(h.room.waiters, w) {
 		h.mu.Unlock()
+		h.from.cfg.step("room")
 		select {
 		case <-w.ch:
 			h.mu.Lock()

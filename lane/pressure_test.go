@@ -3,8 +3,8 @@ package lane_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/hati-os/hati/lane"
 )
@@ -22,6 +22,14 @@ func TestFullLaneHoldsItsSenders(t *testing.T) {
 		{"arena", lane.Config{Slots: slots, Arena: 8 * size}, 8},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			// Whoever waits for room is cancelled.
+			var giveUp atomic.Pointer[context.CancelCauseFunc]
+			full := errors.New("full")
+			tc.cfg.SetSteps(func(step string) {
+				if f := giveUp.Load(); step == "room" && f != nil {
+					(*f)(full)
+				}
+			})
 			overTransports(t, tc.cfg, func(t *testing.T, c, s *lane.Lane) {
 				gate, came := make(chan struct{}), make(chan struct{}, 10*slots)
 				s.Handle(func(ctx context.Context, r *lane.Request) error {
@@ -32,15 +40,17 @@ func TestFullLaneHoldsItsSenders(t *testing.T) {
 				bulk := make([]byte, size)
 				sent := 0
 				for ; sent <= 2*slots; sent++ {
-					ctx, stop := context.WithTimeout(context.Background(), 50*time.Millisecond)
+					ctx, stop := context.WithCancelCause(context.Background())
+					giveUp.Store(&stop)
 					err := c.Note(ctx, &lane.Message{Bulk: bulk})
-					stop()
-					if errors.Is(err, context.DeadlineExceeded) {
+					stop(nil)
+					if err == full {
 						break
 					} else if err != nil {
 						t.Fatal(err)
 					}
 				}
+				giveUp.Store(nil)
 				// One more than the lane holds may be with the server.
 				if sent == 0 || sent > tc.most+1 {
 					t.Fatalf("%d notes of %d bytes were taken, at most %d are allowed", sent, size, tc.most+1)

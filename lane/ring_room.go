@@ -56,6 +56,7 @@ func (c *caller) waitRoom(ctx context.Context, w *roomWaiter) (int, error) {
 	defer c.interest.Add(-1)
 	c.arm()
 	c.reap()
+	c.r.lane.cfg.step("room")
 	select {
 	case <-w.done:
 		return w.slot, w.err

@@ -11,8 +11,17 @@ import (
 	"github.com/hati-os/hati/lane"
 )
 
-// overTransports runs f over a lane of each transport.
+// patience is a grace time that nobody sees the end of: a server that heeds its
+// cancels has all the time that it takes on a busy machine, and who must not wait for
+// it would hang.
+const patience = time.Hour
+
+// overTransports runs f over a lane of each transport, with patience unless cfg has a
+// grace time.
 func overTransports(t *testing.T, cfg lane.Config, f func(t *testing.T, client, server *lane.Lane)) {
+	if cfg.Grace == 0 {
+		cfg.Grace = patience
+	}
 	t.Run("local", func(t *testing.T) {
 		a, b := lane.Pair(cfg)
 		defer b.Close()
