@@ -227,7 +227,7 @@ func (s hostSide) poll() vfs.Events {
 func (s hostSide) wait(events int16) bool {
 	pfd := []unix.PollFd{{Fd: int32(s.fd), Events: events}}
 	for {
-		n, err := unix.Poll(pfd, 2000)
+		n, err := unix.Poll(pfd, 20_000)
 		if err != unix.EINTR {
 			return n > 0
 		}
