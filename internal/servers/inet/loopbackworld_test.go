@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hati-os/hati/internal/abi"
+	"github.com/hati-os/hati/internal/servers/hostwait"
 	"golang.org/x/sys/unix"
 )
 
@@ -36,7 +38,7 @@ func loopbackNet(t *testing.T) *Network {
 func both(t *testing.T, f func(w *world)) {
 	t.Helper()
 	run := func(n *Network) string {
-		w := &world{t: t, n: n, ports: []int{freePort(t), freePort(t)}}
+		w := &world{t: t, n: n, ports: freePorts(t)}
 		defer w.end()
 		f(w)
 		return w.out.String()
@@ -54,26 +56,41 @@ func both(t *testing.T, f func(w *world)) {
 	}
 }
 
-// freePort is a port that nobody has, in TCP and UDP, and that the host gives to nobody
-// who does not ask for it.
-func freePort(t *testing.T) int {
+// freePorts are two ports that nobody has, in TCP and UDP, that the host gives to nobody
+// who does not ask for them, and that were not given out before.
+func freePorts(t *testing.T) []int {
 	t.Helper()
-	for range 100 {
+	// One that waits for the end of a connection that was would pass for free otherwise.
+	strict := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+		_ = c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 0) })
+		return err
+	}}
+	var ports []int
+	for range 1000 {
 		port := 10000 + rand.IntN(20000)
-		l, err := net.Listen("tcp", fmt.Sprint(":", port))
+		if givenPorts[port] {
+			continue
+		}
+		l, err := strict.Listen(t.Context(), "tcp", fmt.Sprint(":", port))
 		if err != nil {
 			continue
 		}
 		u, err := net.ListenUDP("udp", &net.UDPAddr{Port: port})
 		l.Close()
-		if err == nil {
-			u.Close()
-			return port
+		if err != nil {
+			continue
+		}
+		u.Close()
+		givenPorts[port] = true
+		if ports = append(ports, port); len(ports) == 2 {
+			return ports
 		}
 	}
 	t.Fatal("no port is free")
-	return 0
+	return nil
 }
+
+var givenPorts = map[int]bool{}
 
 // world is a network under test, and what happened in it.
 type world struct {
@@ -151,5 +168,5 @@ func (w *world) set(s *Socket, level, name, value int) error {
 
 // awaits waits until s is ready for events.
 func awaits(s *Socket, events int16) {
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: events}}, -1)
+	_, _ = hostwait.Retry(func() (int, error) { return unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: events}}, -1) })
 }

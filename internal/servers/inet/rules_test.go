@@ -113,9 +113,7 @@ func connects(s *Socket, addr []byte) error {
 	if err != syscall.EINPROGRESS {
 		return err
 	}
-	if _, err := unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}, -1); err != nil {
-		return err
-	}
+	awaits(s, unix.POLLOUT)
 	return s.Connect(context.Background(), addr)
 }
 
