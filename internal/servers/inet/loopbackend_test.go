@@ -58,7 +58,7 @@ func TestLoopbackEnds(t *testing.T) {
 					if end.name == "closed by both" && after.name == "others" {
 						continue // the host has such a port wait
 					}
-					w.ports = freePorts(t) // of none that has ended here
+					w.freePorts() // of none that has ended here
 					s, peer := ended(w, how)
 					if peer != nil || how[0] == 'l' && end.name != "reset" && end.name != "closed by both" && end.name != "reset, dissolved" || how == "refused" && end.name == "dissolved" {
 						w.say("%s, %s, then %s", how, end.name, after.name)

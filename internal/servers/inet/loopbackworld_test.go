@@ -38,8 +38,9 @@ func loopbackNet(t *testing.T) *Network {
 func both(t *testing.T, f func(w *world)) {
 	t.Helper()
 	run := func(n *Network) string {
-		w := &world{t: t, n: n, ports: freePorts(t)}
+		w := &world{t: t, n: n}
 		defer w.end()
+		w.freePorts()
 		f(w)
 		return w.out.String()
 	}
@@ -56,22 +57,35 @@ func both(t *testing.T, f func(w *world)) {
 	}
 }
 
-// freePorts are two ports that nobody has, in TCP and UDP, that the host gives to nobody
-// who does not ask for them, and that were not given out before.
-func freePorts(t *testing.T) []int {
-	t.Helper()
-	// One that waits for the end of a connection that was would pass for free otherwise.
+// world is a network under test, and what happened in it.
+type world struct {
+	t     *testing.T
+	n     *Network
+	ports []int        // that are called 0 and 1
+	given map[int]bool // ports that were, too
+	open  []*Socket
+	out   strings.Builder
+}
+
+// freePorts gives the world two other ports: that nobody has, in TCP and UDP, that the
+// host gives to nobody who does not ask for them, and that it had not before.
+func (w *world) freePorts() {
+	w.t.Helper()
+	// With SO_REUSEADDR a port where a connection ended a while ago would pass for free.
 	strict := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
 		_ = c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 0) })
 		return err
 	}}
-	var ports []int
+	if w.given == nil {
+		w.given = map[int]bool{}
+	}
+	w.ports = nil
 	for range 1000 {
 		port := 10000 + rand.IntN(20000)
-		if givenPorts[port] {
+		if w.given[port] {
 			continue
 		}
-		l, err := strict.Listen(t.Context(), "tcp", fmt.Sprint(":", port))
+		l, err := strict.Listen(w.t.Context(), "tcp", fmt.Sprint(":", port))
 		if err != nil {
 			continue
 		}
@@ -81,24 +95,12 @@ func freePorts(t *testing.T) []int {
 			continue
 		}
 		u.Close()
-		givenPorts[port] = true
-		if ports = append(ports, port); len(ports) == 2 {
-			return ports
+		w.given[port] = true
+		if w.ports = append(w.ports, port); len(w.ports) == 2 {
+			return
 		}
 	}
-	t.Fatal("no port is free")
-	return nil
-}
-
-var givenPorts = map[int]bool{}
-
-// world is a network under test, and what happened in it.
-type world struct {
-	t     *testing.T
-	n     *Network
-	ports []int // that are called 0 and 1
-	open  []*Socket
-	out   strings.Builder
+	w.t.Fatal("no port is free")
 }
 
 func (w *world) end() {
