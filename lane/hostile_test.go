@@ -274,7 +274,7 @@ func fdCount() int {
 // waitFor waits for something of which nothing tells.
 func waitFor(t *testing.T, f func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !f(); {
+	for end := time.Now().Add(time.Minute); !f(); {
 		if time.Now().After(end) {
 			t.Fatal("does not come")
 		}

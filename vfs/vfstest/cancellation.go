@@ -258,7 +258,7 @@ func (s *stage) inDoubt(err error, what ...any) {
 // settled waits until cond holds, which what was started makes true by itself.
 func (s *stage) settled(what string, cond func() bool) {
 	s.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(deadline) {
 			s.Fatal("never came true: ", what)
