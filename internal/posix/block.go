@@ -56,6 +56,7 @@ func (t *Task) sleep(deadline time.Time) error {
 		timer = tm.C
 	}
 	t.rest()
+	defer t.op.asleep.Store(false)
 	fault.Point("posix: about to sleep")
 	select {
 	case <-t.wake:
@@ -81,6 +82,7 @@ func (t *Task) sleepKillable() error {
 		return vfs.ErrKilled
 	}
 	t.rest()
+	defer t.op.asleep.Store(false)
 	fault.Point("posix: about to sleep")
 	<-t.wake
 	fault.Point("posix: woken")
@@ -93,6 +95,7 @@ func (t *Task) sleepKillable() error {
 // rest lets the guest thread sleep, too: its answer will take long.
 func (t *Task) rest() {
 	t.op.waiting.Store(true)
+	t.op.asleep.Store(true)
 	if t.thread != nil {
 		t.thread.Rest()
 	}
@@ -161,6 +164,7 @@ func (c *taskContext) Value(key any) any {
 // AfterFunc has f called, on a goroutine of its own, when the context ends. With
 // it package context and others need no goroutine to watch a call.
 func (c *taskContext) AfterFunc(f func()) (stop func() bool) {
+	c.asleep()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -228,6 +232,7 @@ func (c *taskContext) Done() <-chan struct{} {
 	if c.task != nil && !c.task.op.waiting.Load() {
 		c.task.op.waiting.Store(true)
 	}
+	c.asleep()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.done == nil {
@@ -237,6 +242,14 @@ func (c *taskContext) Done() <-chan struct{} {
 		}
 	}
 	return c.done
+}
+
+// asleep notes that the task may sleep in a server from here on. When that wakes it,
+// nobody is told: it counts as asleep until its call ends.
+func (c *taskContext) asleep() {
+	if c.task != nil && !c.task.op.asleep.Load() {
+		c.task.op.asleep.Store(true)
+	}
 }
 
 // end ends the context if the task is dying or has a signal to handle. k.mu is

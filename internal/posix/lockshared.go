@@ -55,6 +55,7 @@ func (l *lockTable) setShared(t *Task, n vfs.Node, s vfs.Locker, want vfs.Lock, 
 			t.declared(interruptible)
 			t.rest()
 			err = s.SetLock(t.context(), want, true)
+			t.op.asleep.Store(false)
 			granted = granted || err == nil
 		}
 		if err != nil {

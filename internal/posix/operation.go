@@ -12,6 +12,7 @@ import (
 type operation struct {
 	active  atomic.Bool
 	waiting atomic.Bool // the task went to sleep in it
+	asleep  atomic.Bool // it has not been woken since, or a server sees to that
 	inHost  bool        // it goes on in the guest's own process; the task's own
 
 	mu    sync.Mutex // a leaf; guards the rest
@@ -49,6 +50,9 @@ func (o *operation) end() {
 	o.active.Store(false)
 	if o.waiting.Load() {
 		o.waiting.Store(false)
+	}
+	if o.asleep.Load() {
+		o.asleep.Store(false)
 	}
 }
 

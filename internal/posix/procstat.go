@@ -32,12 +32,21 @@ func (p *Process) threadState(t, caller *Task) (letter byte, word string) {
 		return 'S', "sleeping"
 	case t == nil:
 		return 'Z', "zombie"
-	case p.sig.stopped:
+	case p.sig.stopped || t.sig.stopped && t != caller:
 		return 'T', "stopped"
-	case t == caller || t.running.Load() && !t.thread.InHostCall():
-		return 'R', "running"
+	case t == caller:
+	case t.running.Load():
+		if t.thread.InHostCall() {
+			return 'S', "sleeping"
+		}
+	case t.op.asleep.Load() || t.sig.trace.stopped || t.exit.dying.Load():
+		return 'S', "sleeping"
+	default:
+		if _, ok := t.actor.Pending(); ok {
+			return 'S', "sleeping"
+		}
 	}
-	return 'S', "sleeping"
+	return 'R', "running" // also while its call computes, and before it has begun
 }
 
 // hostStat are the fields of the host's /proc/pid/stat, from the third one on.
