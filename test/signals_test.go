@@ -38,7 +38,7 @@ func TestSignals(t *testing.T) {
 
 // attempts is how often the programs that measure time may be run: on a machine
 // with too much to do even two native runs differ.
-var attempts = map[string]int{"restart": 3, "timers": 3}
+var attempts = map[string]int{"timers": 3}
 
 // sameOutput compares two runs line by line.
 func sameOutput(t *testing.T, dir string, attempts int, program string) {

@@ -5,7 +5,7 @@
 static struct point *point;
 
 static void await_sleep(int pid, int tid) {
-	while (state(pid, tid) != 'S')
+	for (char s; (s = state(pid, tid)) != 'S' && s != 'Z';)
 		sched_yield();
 }
 

@@ -27,6 +27,19 @@ static void ready(void) {
 	show(poll(&p, 1, 0));
 	say("in %d out %d\n", !!(p.revents & POLLIN), !!(p.revents & POLLOUT));
 }
+// asleep waits until a child sleeps.
+static void asleep(pid_t pid) {
+	char path[64], line[256] = "", *p;
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	do {
+		nap(0.001);
+		int fd = open(path, O_RDONLY);
+		ssize_t n = read(fd, line, sizeof line - 1);
+		close(fd);
+		line[n > 0 ? n : 0] = 0;
+		p = strrchr(line, ')');
+	} while (!p || p[2] != 'S');
+}
 static volatile int code, value, notified;
 static void heard(int sig, siginfo_t *i, void *u) { code = i->si_code, value = i->si_value.sival_int, notified++; }
 static struct timespec soon(void) {
@@ -102,7 +115,7 @@ int main(void) {
 	pid_t pid = fork();
 	if (pid == 0)
 		_exit(mq_receive(r, text, 8192, 0));
-	nap(0.1);
+	asleep(pid);
 	put("waited", 0);
 	waitpid(pid, &status, 0);
 	say("child %d, notified %d\n", WEXITSTATUS(status), notified);
@@ -118,7 +131,7 @@ int main(void) {
 	put("1", 0), put("2", 0);
 	if ((pid = fork()) == 0)
 		_exit(mq_send(q, "3", 1, 5));
-	nap(0.1);
+	asleep(pid);
 	get();
 	waitpid(pid, &status, 0);
 	say("sender %d\n", status);

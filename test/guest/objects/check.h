@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -65,6 +67,29 @@ static inline void hex(const char *what, const void *p, size_t n)
 	for (size_t i = 0; i < n; i++)
 		printf(" %02x", ((const unsigned char *)p)[i]);
 	printf("\n");
+}
+
+// about notes that the thread is about to make the call in which it will sleep, and
+// asleep waits for a thread that has said so, until it sleeps.
+static inline void about(volatile pid_t *tid)
+{
+	*tid = syscall(SYS_gettid);
+}
+
+static inline void asleep(volatile pid_t *tid)
+{
+	char path[64], text[256], *p;
+	while (*tid == 0)
+		sched_yield();
+	snprintf(path, sizeof path, "/proc/self/task/%d/stat", *tid);
+	do {
+		usleep(1000);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		ssize_t n = read(fd, text, sizeof text - 1);
+		close(fd);
+		text[n > 0 ? n : 0] = 0;
+		p = strrchr(text, ')');
+	} while (p && p[2] != 'S');
 }
 
 // enter makes an empty directory in base, "" for /tmp, and goes there; the

@@ -143,9 +143,11 @@ static void ends(void)
 }
 
 static int inRead;
+static volatile pid_t reading;
 static void *reads(void *p)
 {
 	char b[10];
+	about(&reading);
 	return (void *)read(inRead, b, sizeof b);
 }
 
@@ -169,7 +171,7 @@ static void leaving(void)
 	made(p);
 	inRead = p[0];
 	pthread_create(&t, NULL, reads, NULL);
-	usleep(20000);
+	asleep(&reading);
 	close(p[0]);
 	struct iovec v = {"on", 2};
 	quietly(SIGPIPE, 0);
@@ -321,8 +323,9 @@ static void waiting(void)
 	made(p);
 	quietly(SIGALRM, 0);
 	got = 0;
-	ualarm(20000, 0);
+	ualarm(20000, 20000); // the first may come before the read begins
 	SHOW(read(p[0], b, 1));
+	ualarm(0, 0);
 	note("signal %d", got);
 	quietly(SIGALRM, SA_RESTART);
 	pid_t pid = fork();
@@ -335,16 +338,22 @@ static void waiting(void)
 	SHOW(read(p[0], b, 10));
 	waitpid(pid, NULL, 0);
 	// Stopped and continued while it waits.
+	int warmed[2];
+	pipe(warmed);
 	pid = fork();
 	if (pid == 0) {
 		char c;
 		warm(p[0], p[1]);
+		write(warmed[1], "x", 1);
 		write(p[1], "r", 1);
 		while (read(p[0], &c, 1) == 1 && c != 'g') {
 			if (c == 'r') { write(p[1], "r", 1); sched_yield(); }
 		}
 		_exit(c == 'g' ? 0 : 1);
 	}
+	read(warmed[0], b, 1);
+	close(warmed[0]);
+	close(warmed[1]);
 	usleep(20000);
 	kill(pid, SIGSTOP);
 	int status;

@@ -105,7 +105,8 @@ static void full(void)
 
 static void listening(void)
 {
-	struct sockaddr_un a = {AF_UNIX, "\0hati-ready"};
+	struct sockaddr_un a = {AF_UNIX};
+	snprintf(a.sun_path + 1, 30, "hati-ready%07d", getpid()); // on the host these are everybody's
 	int l = socket(AF_UNIX, SOCK_STREAM, 0), c[3];
 	ep = epoll_create1(0);
 	add(l, 1, EPOLLIN | EPOLLOUT);
@@ -147,16 +148,25 @@ static void listening(void)
 
 static int shared[2];
 
+static volatile pid_t blockedIn;
+
 static void *blocked(void *arg)
 {
 	char b[10];
+	about(&blockedIn);
 	return (void *)(long)recv(shared[0], b, 10, 0);
 }
+
+static volatile pid_t waitsIn[3];
+static int woken;
 
 static void *waiter(void *arg)
 {
 	struct epoll_event e;
-	return (void *)(long)epoll_wait(ep, &e, 1, 10000);
+	about(arg);
+	long n = epoll_wait(ep, &e, 1, 60000);
+	__atomic_add_fetch(&woken, 1, __ATOMIC_SEQ_CST);
+	return (void *)n;
 }
 
 // What ends a wait: data, the peer's end, shutdown; not close by another thread.
@@ -166,15 +176,16 @@ static void waiting(void)
 	void *r;
 	socketpair(AF_UNIX, SOCK_STREAM, 0, shared);
 	pthread_create(t, 0, blocked, 0);
-	usleep(30000);
+	asleep(&blockedIn);
 	shutdown(shared[0], SHUT_RD);
 	pthread_join(t[0], &r);
 	note("shutdown: %ld", (long)r);
 	close(shared[0]);
 	close(shared[1]);
 	socketpair(AF_UNIX, SOCK_STREAM, 0, shared);
+	blockedIn = 0;
 	pthread_create(t, 0, blocked, 0);
-	usleep(30000);
+	asleep(&blockedIn);
 	close(shared[0]);
 	usleep(30000);
 	SHOW(write(shared[1], "still", 5));
@@ -186,12 +197,14 @@ static void waiting(void)
 	int e = eventfd(0, EFD_NONBLOCK);
 	add(e, 1, EPOLLIN | EPOLLET);
 	for (int i = 0; i < 3; i++)
-		pthread_create(t + i, 0, waiter, 0);
-	usleep(50000);
+		pthread_create(t + i, 0, waiter, (void *)&waitsIn[i]);
+	for (int i = 0; i < 3; i++)
+		asleep(&waitsIn[i]);
 	uint64_t v = 1;
 	for (int i = 0; i < 3; i++) {
 		SHOW(write(e, &v, 8));
-		usleep(20000);
+		while (__atomic_load_n(&woken, __ATOMIC_SEQ_CST) <= i)
+			usleep(1000);
 	}
 	long sum = 0;
 	for (int i = 0; i < 3; i++) {

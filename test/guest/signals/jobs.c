@@ -30,7 +30,7 @@ int main(void) {
 	kill(p, SIGCONT);
 	say("%d\n", waitpid(p, &st, WCONTINUED) == p);
 	status("cont", st);
-	nap(0.02);
+	while (got[SIGCHLD] < 2) nap(0.001); // the child itself tells, when it runs
 	say("sigchld %d code %d status %d\n", got[SIGCHLD], last.si_code, last.si_status);
 	kill(p, SIGTSTP);
 	memset(&si, 0, sizeof si);
@@ -101,10 +101,10 @@ int main(void) {
 		}
 	char c;
 	for (int i = 0; i < 3; i++) read(pp[0], &c, 1);
-	show(setpgid(99999, 0));
-	show(setpgid(0, 99999));
-	show(getpgid(99999));
-	show(kill(-99999, 0));
+	show(setpgid(5000000, 0));
+	show(setpgid(0, 5000000));
+	show(getpgid(5000000));
+	show(kill(-5000000, 0));
 	say("own group %d\n", getpgid(0) == getpgrp());
 	signal(SIGTERM, SIG_IGN);
 	for (int i = 0; i < 3; i++) kill(kids[i], SIGTERM);
@@ -166,15 +166,17 @@ int main(void) {
 	p = fork();
 	if (p == 0) {
 		if (fork() == 0) {
+			sigset_t none;
+			sigemptyset(&none);
 			on3(SIGUSR2, note, 0);
+			block(SIGUSR2); // till it waits
 			prctl(PR_SET_PDEATHSIG, SIGUSR2);
 			write(pp[1], "x", 1);
-			pause();
+			sigsuspend(&none);
 			say("parent died %d code %d\n", got[SIGUSR2], last.si_code);
 			_exit(0);
 		}
 		read(pp[0], &c, 1);
-		nap(0.02);
 		_exit(0);
 	}
 	waitpid(p, &st, 0);

@@ -29,6 +29,30 @@ static sigset_t set(int a, int b) {
 	return s;
 }
 
+// alarm_once has a child send an alarm as soon as this process sleeps, having said
+// that it is about to wait.
+static volatile int *waits;
+static pid_t alarm_once(void) {
+	*waits = 0;
+	pid_t me = getpid(), p = fork();
+	if (p == 0) {
+		char name[64], text[256] = "", *at;
+		while (!*waits) sched_yield();
+		snprintf(name, sizeof name, "/proc/%d/stat", me);
+		do {
+			nap(0.001);
+			int fd = open(name, O_RDONLY);
+			ssize_t k = read(fd, text, sizeof text - 1);
+			close(fd);
+			text[k > 0 ? k : 0] = 0;
+			at = strrchr(text, ')');
+		} while (!at || at[2] != 'S');
+		kill(me, SIGALRM);
+		_exit(0);
+	}
+	return p;
+}
+
 static int exec_child(void) {
 	struct sigaction a;
 	for (int s = 1; s < 32; s++)
@@ -47,6 +71,7 @@ int main(int argc, char **argv) {
 	if (argc > 1) return exec_child();
 	int pp[2], st;
 	pipe(pp);
+	waits = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	sigset_t none = set(0, 0), one = set(SIGUSR1, 0), both = set(SIGUSR1, SIGUSR2), two = set(SIGUSR2, 0), got;
 	struct timespec zero = {0, 0}, soon = {0, 20000000}, later = {5, 0};
 	struct pollfd pf = {pp[0], POLLIN};
@@ -97,18 +122,23 @@ int main(int argc, char **argv) {
 	show(sigtimedwait(&both, &si, &soon));
 	soon.tv_nsec = 20000000;
 	on(SIGALRM, note, 0);
-	struct itimerval it = {{0, 0}, {0, 30000}};
-	setitimer(ITIMER_REAL, &it, 0);
+	pid_t p = alarm_once();
+	*waits = 1;
 	show(sigtimedwait(&both, &si, &later));
-	setitimer(ITIMER_REAL, &it, 0);
+	waitpid(p, 0, 0);
 	sigset_t al = set(SIGALRM, 0);
+	p = alarm_once();
+	*waits = 1;
 	show(sigwaitinfo(&al, &si)); // not blocked: taken before the handler
+	waitpid(p, 0, 0);
 	say("handled %d code %d\n", n, si.si_code);
 	// Awaited signals that would kill do not.
-	signal(SIGALRM, SIG_DFL);
-	setitimer(ITIMER_REAL, &it, 0);
 	sigprocmask(SIG_BLOCK, &al, 0);
+	signal(SIGALRM, SIG_DFL);
+	struct itimerval it = {{0, 0}, {0, 30000}};
+	setitimer(ITIMER_REAL, &it, 0);
 	show(sigwaitinfo(&al, &si));
+	say("code %d\n", si.si_code);
 
 	// signalfd
 	int fd = signalfd(-1, &both, SFD_NONBLOCK);
@@ -133,7 +163,7 @@ int main(int argc, char **argv) {
 	wait(0);
 
 	// pidfd
-	pid_t p = fork();
+	p = fork();
 	if (p == 0) for (;;) pause();
 	int pd = syscall(SYS_pidfd_open, p, 0);
 	struct pollfd dp = {pd, POLLIN};
@@ -144,7 +174,7 @@ int main(int argc, char **argv) {
 	say("code %d status %d\n", si.si_code, si.si_status);
 	show(waitid(P_PIDFD, pd, &si, WEXITED));
 	show(syscall(SYS_pidfd_send_signal, pd, 0, 0, 0));
-	show(syscall(SYS_pidfd_open, 99999, 0));
+	show(syscall(SYS_pidfd_open, 5000000, 0));
 	show(syscall(SYS_pidfd_open, getpid(), 5));
 
 	// fork: no pending signals, the same mask; exec: pending and mask stay.
