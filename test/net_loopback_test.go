@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,14 +166,22 @@ func reachable(dir string) bool {
 	return true
 }
 
+// freePort is a port of 127.0.0.1 that nobody has, and that nobody gets who does not ask
+// for it.
+func freePort(t *testing.T) int {
+	t.Helper()
+	need(t, "python3")
+	r := native(t, "guest/net", "", "python3", "port.py")
+	port, err := strconv.Atoi(strings.TrimSpace(r.out))
+	if err != nil {
+		t.Fatal(r)
+	}
+	return port
+}
+
 func TestPublish(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().(*net.TCPAddr)
-	l.Close()
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: freePort(t)}
 	g := inBox(t, []string{hati, "run", "--user", "0:0", "--net", "loopback", "--publish", fmt.Sprintf("%d:80", addr.Port)}, fmt.Sprintf(server, 80, "inside"))
 	if s := g.line(t); s != "ready" {
 		t.Fatal(s)

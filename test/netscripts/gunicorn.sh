@@ -1,7 +1,7 @@
 #!/bin/bash
 # A preforking server of Python's, reloaded while it is asked.
 # needs: gunicorn curl wrk python3
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("${0%/*}/port")
 cat >app.py <<'P'
 def app(env, start):
     n = len(env["wsgi.input"].read())

@@ -1,7 +1,7 @@
 #!/bin/bash
 # iperf3, over TCP and UDP, with parallel streams, both ways.
 # needs: iperf3 python3
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("${0%/*}/port")
 iperf3 -s -B 127.0.0.1 -p "$port" >/dev/null &
 run() { iperf3 -c 127.0.0.1 -p "$port" -J "$@" | python3 -c 'import json, sys; d = json.load(sys.stdin); print(d.get("error"), len(d["start"].get("connected", [])), d["end"].get("sum_received", d["end"].get("sum", {})).get("bytes", 0) > 0)'; }
 until iperf3 -c 127.0.0.1 -p "$port" -n 1 >/dev/null 2>&1; do :; done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # memcached with four threads, and a hundred connections at once.
 # needs: memcached python3
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("${0%/*}/port")
 memcached -l 127.0.0.1 -p "$port" -t 4 -u root &
 python3 - "$port" <<'P'
 import socket, sys, threading

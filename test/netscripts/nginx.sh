@@ -2,7 +2,7 @@
 # nginx with two workers: files by sendfile, ranges, many connections, a proxy, a reload.
 # needs: nginx curl wget python3
 export PATH=$PATH:/usr/sbin
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("${0%/*}/port")
 mkdir -p nginx/www nginx/logs
 seq 1 200000 >nginx/www/big.txt
 echo small >nginx/www/small.txt

@@ -1,7 +1,7 @@
 #!/bin/bash
 # TLS by openssl's own server and client.
 # needs: openssl python3
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("${0%/*}/port")
 openssl req -x509 -newkey rsa:2048 -nodes -keyout key -out cert -days 2 -subj /CN=localhost 2>/dev/null
 openssl s_server -accept "127.0.0.1:$port" -cert cert -key key -rev -quiet >/dev/null 2>&1 &
 server=$!

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A redis server over TCP, and its own benchmark.
 # needs: redis-server redis-cli redis-benchmark python3
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("${0%/*}/port")
 redis-server --port "$port" --bind 127.0.0.1 --save '' --appendonly no --daemonize no >/dev/null &
 until redis-cli -p "$port" ping 2>/dev/null | grep -q PONG; do :; done
 cli() { redis-cli -p "$port" "$@"; }

@@ -2,7 +2,7 @@
 # An ssh server as root, a client with a key: a command, much data, a forwarded port, sftp.
 # needs: sshd ssh ssh-keygen sftp python3
 export PATH=$PATH:/usr/sbin
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$("${0%/*}/port")
 ssh-keygen -q -t ed25519 -N '' -f host; ssh-keygen -q -t ed25519 -N '' -f key
 cp key.pub keys
 cat >conf <<C

@@ -1,9 +1,8 @@
 #!/bin/bash
 # socat and three kinds of nc, over TCP and UDP, IPv4 and IPv6.
 # needs: socat nc.openbsd nc.traditional python3
-free() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 up() { until socat -u OPEN:/dev/null "$1" 2>/dev/null; do :; done; }
-p=$(free)
+p=$("${0%/*}/port")
 socat TCP-LISTEN:"$p",bind=127.0.0.1,reuseaddr,fork EXEC:'tr a-z A-Z' &
 one=$!
 up "TCP:127.0.0.1:$p"
@@ -15,7 +14,7 @@ exec 3<>"/dev/tcp/127.0.0.1/$p"
 echo by bash >&3
 exec 3>&-
 kill $one
-q=$(free)
+q=$("${0%/*}/port")
 socat "UDP6-RECVFROM:$q,bind=[::1],fork" EXEC:rev &
 two=$!
 until echo abc | socat -t 1 - "UDP6:[::1]:$q" 2>/dev/null | grep cba; do :; done
@@ -23,7 +22,7 @@ echo datagram | socat -t 0.2 - "UDP6:[::1]:$q"
 kill $two
 nc.openbsd -z 127.0.0.1 "$p"
 echo "nobody there: $?"
-r=$(free)
+r=$("${0%/*}/port")
 socat TCP4-LISTEN:"$r",reuseaddr SYSTEM:'head -c 300000 /dev/zero; cat >/dev/null' &
 up=$!
 until nc.openbsd -N 127.0.0.1 "$r" </dev/null 2>/dev/null >got && [ -s got ]; do :; done

@@ -88,7 +88,7 @@ int main(void) {
 	show(sigaction(65, &a, 0));
 	show(sigaction(SIGKILL, 0, &b));
 	show(kill(getpid(), 65));
-	show(kill(99999, 0));
+	show(kill(5000000, 0));
 	show(kill(getpid(), 0));
 	show(syscall(SYS_tgkill, getpid(), getpid() + 77777, 0));
 	show(syscall(SYS_tkill, -1, 0));
