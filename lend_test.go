@@ -271,9 +271,11 @@ int main()
 	fcntl(fd, F_SETFL, 0);
 	struct sigaction a = {.sa_handler = nothing};
 	sigaction(SIGALRM, &a, 0);
-	ualarm(20000, 0);
+	ualarm(20000, 20000); // the first may come before the read begins
 	n = read(fd, b, 9);
-	printf("read %zd %m\n", n);
+	int why = errno;
+	ualarm(0, 0);
+	printf("read %zd %s\n", n, strerror(why));
 	pthread_t t;
 	void *r;
 	pthread_create(&t, 0, waits, (void *)(long)fd);

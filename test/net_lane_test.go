@@ -99,8 +99,8 @@ d, c, f, a = u.recvmsg(100, 100)
 print("control", d, c[0][:2], len(c[0][2]), f)
 says("no room", lambda: v.sendto(bytes(70000), u.getsockname()))
 signal.signal(signal.SIGALRM, lambda *a: 1 / 0)
-signal.setitimer(signal.ITIMER_REAL, 0.02)
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
     u.recv(1)
 except ZeroDivisionError:
     print("interrupted")

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	api "github.com/hati-os/hati"
 	"github.com/hati-os/hati/vfs"
@@ -30,7 +29,7 @@ func TestC17_CallsThatWaitForServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer box.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := box.CommandContext(ctx, "/slowly/slow")
 	var out bytes.Buffer
