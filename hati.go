@@ -125,8 +125,22 @@ func (c *Config) user() *User {
 	return CurrentUser()
 }
 
-// New makes a box without processes.
+// New makes a box without processes. When it fails, the listeners of Config.Publish are
+// closed, too.
 func New(c Config) (*Box, error) {
+	b, err := newBox(c)
+	if err != nil {
+		for _, p := range c.Publish {
+			if p.Listener != nil {
+				_ = p.Listener.Close()
+			}
+		}
+		return nil, fmt.Errorf("hati: %w", err)
+	}
+	return b, nil
+}
+
+func newBox(c Config) (*Box, error) {
 	c.Network = c.Network.orDefault()
 	b := &Box{user: c.user(), log: c.Log, isolation: c.Isolation, names: c.Names}
 	pc, err := b.system(&c)
@@ -136,12 +150,12 @@ func New(c Config) (*Box, error) {
 	if err == nil {
 		if err = b.publish(c.Publish); err != nil {
 			_ = b.Close()
-			return nil, fmt.Errorf("hati: %w", err)
+			return nil, err
 		}
 	}
 	if err != nil {
 		b.closeServers()
-		return nil, fmt.Errorf("hati: %w", err)
+		return nil, err
 	}
 	return b, nil
 }

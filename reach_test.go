@@ -301,6 +301,21 @@ func TestPublishNotHost(t *testing.T) {
 	}
 }
 
+// A box that cannot be made closes the listeners that it was given.
+func TestPublishNotMade(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = hati.New(hati.Config{Mounts: []hati.Mount{hati.HostDir("/no/such/directory", "/mnt", hati.ReadOnly)}, Publish: []hati.Publish{{Listener: l, Port: 80}}})
+	if err == nil {
+		t.Fatal("there is a box")
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the listener: %v (the box: %v)", err, err)
+	}
+}
+
 // The end of a box ends what goes in and out.
 func TestReachEnds(t *testing.T) {
 	before := descriptors(t)

@@ -403,3 +403,87 @@ func TestDialedAbandoned(t *testing.T) {
 		}
 	})
 }
+
+// refusing is a connection that says forever that its datagrams are refused, and does not
+// know its address.
+type refusing struct {
+	net.Conn
+	closed  chan bool
+	refused int
+}
+
+func (c *refusing) Write(b []byte) (int, error) { return len(b), nil }
+
+func (c *refusing) Read([]byte) (int, error) {
+	c.refused++
+	return 0, syscall.ECONNREFUSED
+}
+
+func (c *refusing) LocalAddr() net.Addr { panic("no address") }
+
+func (c *refusing) Close() error {
+	close(c.closed)
+	return nil
+}
+
+// A datagram is refused once at most, and who says more than that is not asked for ever.
+func TestDialedRefusing(t *testing.T) {
+	c := &refusing{closed: make(chan bool)}
+	n, err := Dialed(Dialer{Dial: func(context.Context, string, string) (net.Conn, error) { return c, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	ctx := context.Background()
+	s, err := n.Socket(ctx, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Connect(ctx, sockaddr(unix.AF_INET, "192.0.2.1:1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Send(ctx, &vfs.Packet{Data: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	ready(s.(*Socket), vfs.EventErr)
+	if _, err := s.Receive(ctx, &vfs.Packet{Data: make([]byte, 1)}); err != syscall.ECONNREFUSED {
+		t.Errorf("received: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-c.closed
+	if c.refused > 2 {
+		t.Errorf("one datagram, refused %d times", c.refused)
+	}
+}
+
+// silent is one that says nothing.
+type silent struct{ refusing }
+
+func (c *silent) Read([]byte) (int, error) {
+	<-c.closed
+	return 0, io.EOF
+}
+
+// A connection whose methods panic has no address.
+func TestDialedNoAddress(t *testing.T) {
+	n, err := Dialed(Dialer{Dial: func(context.Context, string, string) (net.Conn, error) {
+		return &silent{refusing{closed: make(chan bool)}}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	s, err := n.Socket(context.Background(), unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := dials(s.(*Socket), "192.0.2.1:1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Addr(context.Background(), false); err != nil {
+		t.Error(err)
+	}
+}

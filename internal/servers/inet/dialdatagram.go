@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ type peer struct {
 	host netip.AddrPort // the gateway's address
 	at   []byte         // as the host's socket has it
 	used uint64         // outside.clock's
+	sent atomic.Int64   // datagrams that the connection was given
 
 	mu       sync.Mutex
 	finished bool
@@ -186,7 +188,7 @@ func (o *outside) newPeer(to, guest netip.AddrPort) (*peer, error) {
 		r.peerGone()
 		return nil, errnoOf(err)
 	}
-	p := &peer{o: o, to: to, gate: gate, host: addrPort(gate.LocalAddr()), used: o.clock, held: r.keep(gate)}
+	p := &peer{o: o, to: to, gate: gate, host: addrPort(gate.LocalAddr), used: o.clock, held: r.keep(gate)}
 	p.at = o.s.sockaddr(p.host)
 	o.gates.Lock()
 	if o.gateways == nil {
@@ -241,6 +243,7 @@ func (p *peer) run() {
 	}()
 	for ok {
 		_ = safely(func() error {
+			p.sent.Add(1)
 			_, err := conn.Write(buf[:n])
 			if errors.Is(err, syscall.ECONNREFUSED) {
 				p.failed(syscall.ECONNREFUSED, false)
@@ -294,6 +297,7 @@ func (p *peer) left(buf []byte) (n int, ok bool) {
 func (p *peer) receive(conn net.Conn) {
 	buf := buffers.Get().(*[datagram]byte)
 	defer buffers.Put(buf)
+	refused := int64(0)
 	for {
 		var n int
 		err := safely(func() (err error) {
@@ -303,7 +307,8 @@ func (p *peer) receive(conn net.Conn) {
 		switch {
 		case err == nil:
 			_, _ = p.gate.Write(buf[:n]) // a guest that does not read loses it
-		case errors.Is(err, syscall.ECONNREFUSED):
+		case errors.Is(err, syscall.ECONNREFUSED) && refused < p.sent.Load(): // else it will say so for ever
+			refused++
 			p.failed(syscall.ECONNREFUSED, false)
 		case errors.Is(err, io.EOF):
 			p.failed(syscall.ECONNREFUSED, true)

@@ -193,8 +193,7 @@ func (o *outside) announce(fd int, conn net.Conn) error {
 	if err != nil {
 		return err
 	}
-	from := addrPort(conn.RemoteAddr())
-	from = netip.AddrPortFrom(from.Addr().WithZone(""), from.Port())
+	from := addrPort(conn.RemoteAddr)
 	if o.s.sockaddr(from) == nil {
 		from = netip.AddrPortFrom(routerAddr, at.Port())
 	}

@@ -181,7 +181,7 @@ func (r *dialed) join(o *outside, d *dialing, conn dialedConn) error {
 		if err != nil {
 			return err
 		}
-		if addrPort(c.RemoteAddr()) != guest {
+		if addrPort(c.RemoteAddr) != guest {
 			c.Close() // whoever that was
 			continue
 		}
@@ -208,7 +208,7 @@ func (o *outside) toGate(d *dialing, gate *net.TCPListener) (netip.AddrPort, err
 	if o.dial != d || o.closed || d.state != dialUnderWay {
 		return netip.AddrPort{}, net.ErrClosed
 	}
-	d.gate, d.at = gate, o.s.sockaddr(addrPort(gate.Addr()))
+	d.gate, d.at = gate, o.s.sockaddr(addrPort(gate.Addr))
 	err := connect(o.s.fd, d.at)
 	if err == syscall.ECONNABORTED {
 		err = connect(o.s.fd, d.at) // of an earlier attempt within the loopback
@@ -219,11 +219,14 @@ func (o *outside) toGate(d *dialing, gate *net.TCPListener) (netip.AddrPort, err
 	return o.s.hostName()
 }
 
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(interface{ AddrPort() netip.AddrPort }); ok {
-		return netip.AddrPortFrom(t.AddrPort().Addr().Unmap(), t.AddrPort().Port())
-	}
-	return netip.AddrPort{}
+func addrPort(of func() net.Addr) (a netip.AddrPort) {
+	_ = safely(func() error {
+		if t, ok := of().(interface{ AddrPort() netip.AddrPort }); ok {
+			a = netip.AddrPortFrom(t.AddrPort().Addr().Unmap().WithZone(""), t.AddrPort().Port())
+		}
+		return nil
+	})
+	return a
 }
 
 // abort is shutdown(2) while the connection is being made: it ends that.

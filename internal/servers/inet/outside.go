@@ -156,15 +156,7 @@ func (o *outside) name(peer bool) (a netip.AddrPort, err error) {
 // Dialer's, if it has any for the guest's family.
 func (o *outside) local(conn net.Conn) netip.AddrPort {
 	if conn != nil {
-		var a netip.AddrPort
-		switch own := conn.LocalAddr().(type) {
-		case *net.TCPAddr:
-			a = own.AddrPort()
-		case *net.UDPAddr:
-			a = own.AddrPort()
-		}
-		a = netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
-		if a.IsValid() && !a.Addr().IsUnspecified() && o.s.sockaddr(a) != nil {
+		if a := addrPort(conn.LocalAddr); a.IsValid() && !a.Addr().IsUnspecified() && o.s.sockaddr(a) != nil {
 			return a
 		}
 	}
