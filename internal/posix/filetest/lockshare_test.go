@@ -71,7 +71,7 @@ func newPlace(t *testing.T, exe, dir string) place {
 
 func newParty(t *testing.T, exe, dir string, where place) *party {
 	t.Helper()
-	ctx, kill := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, kill := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(kill)
 	p := &party{kill: kill}
 	var out io.ReadCloser
@@ -234,7 +234,7 @@ func TestSharedLockWaiters(t *testing.T) {
 // awaitLocking returns when a program in the box waits for a lock.
 func awaitLocking(t *testing.T, box *hati.Box) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		for _, o := range box.Operations() {
