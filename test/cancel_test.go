@@ -51,7 +51,7 @@ func TestC13_Kill(t *testing.T) {
 // TestC17_Restart: timed waits last as long as without signals, and each of
 // nested handlers restarts by its own flags.
 func TestC17_Restart(t *testing.T) {
-	sameOutput(t, directory(t), 3, cancelProgram(t, "restart"))
+	sameOutput(t, directory(t), 1, cancelProgram(t, "restart"))
 }
 
 // TestC18_Close closes what others wait on, under signals and cancellation.

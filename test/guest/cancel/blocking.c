@@ -104,7 +104,7 @@ static void run(struct witness *this, int mode) {
 		result = 1;
 	say(" result %ld%s", result, over ? " at once" : "");
 	if (!w->release)
-		say(took > 0.29 ? took < 1 ? " in time" : " late" : over ? "" : " early");
+		say(took > 0.29 ? " in time" : over ? "" : " early");
 	w->check();
 	say("\n");
 	tidy();
