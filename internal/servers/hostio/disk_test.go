@@ -1,6 +1,7 @@
 package hostio_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -137,5 +138,32 @@ func TestNullIsDisk(t *testing.T) {
 	}
 	if off, err := f.(vfs.OffsetKeeper).Lseek(ctx, 9, 0); off != 0 || err != nil {
 		t.Errorf("lseek %d, %v", off, err)
+	}
+}
+
+// TestSignalsDoNotBreakOff: a file on a disk is read and written though a signal waits.
+func TestSignalsDoNotBreakOff(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d := open(t, int(f.Fd()))[0]
+	defer d.Close()
+	k := d.(vfs.OffsetKeeper)
+	for _, cause := range []error{vfs.ErrInterrupted, vfs.ErrKilled} {
+		ctx, stop := context.WithCancelCause(t.Context())
+		stop(cause)
+		b := []byte("hati")
+		for what, f := range map[string]func() (int, error){
+			"write":      func() (int, error) { return vfs.Write(ctx, d, b, 0) },
+			"read":       func() (int, error) { return vfs.Read(ctx, d, b, 0) },
+			"write next": func() (int, error) { return k.WriteNext(ctx, b) },
+		} {
+			n, err := f()
+			if cause == vfs.ErrInterrupted && (n != 4 || err != nil) || cause != vfs.ErrInterrupted && err != cause {
+				t.Errorf("%s, %v: %d, %v", what, cause, n, err)
+			}
+		}
 	}
 }
