@@ -69,8 +69,8 @@ static void for_time(void) {
 	left = (struct timespec){9, 9};
 	word = 0;
 }
-static void until_monotonic(void) { for_time(); until = soon(CLOCK_MONOTONIC); }
-static void until_realtime(void) { for_time(); until = soon(CLOCK_REALTIME); }
+static void until_monotonic(void) { for_time(); until = after(CLOCK_MONOTONIC, 300); }
+static void until_realtime(void) { for_time(); until = after(CLOCK_REALTIME, 300); }
 static void for_epoll(void) {
 	for_time();
 	e = extra[extras++] = epoll_create1(0);

@@ -51,6 +51,7 @@ int main(void) {
 		for (mode = 0; mode < MODES; mode++) {
 			void *end = 0;
 			int there = mode == WITH || mode == AFTER;
+			span_ms = mode == DISABLED ? 300 : 60000; // others are cancelled
 			if (point->instant && (mode == DURING || mode == ASYNCHRONOUS))
 				continue;
 			// Only system calls may be cancelled asynchronously.

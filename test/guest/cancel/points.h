@@ -32,6 +32,17 @@ static sem_t sem;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static volatile int go;
+// How long it takes until time ends a call that nothing else ends: short where it is to.
+static int span_ms = 300;
+static struct timespec spanned(void) { return (struct timespec){span_ms / 1000, span_ms % 1000 * 1000000}; }
+static struct timespec after(int clock, int ms) {
+	struct timespec t;
+	clock_gettime(clock, &t);
+	t.tv_sec += ms / 1000, t.tv_nsec += ms % 1000 * 1000000;
+	if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+	return t;
+}
+static struct timespec much_later(void) { return after(CLOCK_REALTIME, 60000); }
 
 // state is the letter of /proc/PID/task/TID/stat, '?' when the thread is gone.
 static char state(int pid, int tid) {
@@ -207,23 +218,20 @@ static long do_pause(void) { return pause(); }
 static long do_sigsuspend(void) { sigset_t s; sigemptyset(&s); return sigsuspend(&s); }
 static long do_sigwaitinfo(void) { sigset_t s; sigemptyset(&s); sigaddset(&s, SIGUSR2); return sigwaitinfo(&s, 0); }
 static long do_sigtimedwait(void) {
-	struct timespec t = {0, 300000000};
+	struct timespec t = spanned();
 	sigset_t s;
 	sigemptyset(&s);
 	sigaddset(&s, SIGUSR2);
 	return sigtimedwait(&s, 0, &t);
 }
-static long do_nanosleep(void) { struct timespec t = {0, 300000000}; return nanosleep(&t, 0); }
-static long do_clock_nanosleep(void) { struct timespec t = {0, 300000000}; return clock_nanosleep(CLOCK_MONOTONIC, 0, &t, 0); }
+static long do_nanosleep(void) { struct timespec t = spanned(); return nanosleep(&t, 0); }
+static long do_clock_nanosleep(void) { struct timespec t = spanned(); return clock_nanosleep(CLOCK_MONOTONIC, 0, &t, 0); }
 static long do_clock_absolute(void) {
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	t.tv_nsec += 300000000;
-	if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
+	struct timespec t = after(CLOCK_REALTIME, span_ms);
 	return clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &t, 0);
 }
-static long do_usleep(void) { return usleep(300000); }
-static long do_sleep(void) { return sleep(1); }
+static long do_usleep(void) { return usleep(span_ms * 1000); }
+static long do_sleep(void) { return sleep(span_ms < 1000 ? 1 : span_ms / 1000); }
 // A child that lives until something is put into the pipe.
 static void new_child(void) {
 	new_pipe();
@@ -298,15 +306,8 @@ static long do_cond(void) {
 	pthread_cleanup_pop(1);
 	return r;
 }
-static struct timespec soon(int clock) {
-	struct timespec t;
-	clock_gettime(clock, &t);
-	t.tv_nsec += 300000000;
-	if (t.tv_nsec >= 1000000000) t.tv_sec++, t.tv_nsec -= 1000000000;
-	return t;
-}
 static long do_cond_timed(void) {
-	struct timespec t = soon(CLOCK_REALTIME);
+	struct timespec t = much_later();
 	long r = 0;
 	pthread_mutex_lock(&mutex);
 	pthread_cleanup_push(unlock_it, 0);
@@ -315,7 +316,7 @@ static long do_cond_timed(void) {
 	pthread_cleanup_pop(1);
 	return r;
 }
-static long do_sem_timed(void) { struct timespec t = soon(CLOCK_REALTIME); return sem_timedwait(&sem, &t); }
+static long do_sem_timed(void) { struct timespec t = much_later(); return sem_timedwait(&sem, &t); }
 static long do_sigwait(void) { sigset_t s; int sig; sigemptyset(&s); sigaddset(&s, SIGUSR2); return sigwait(&s, &sig); }
 static long do_recvfrom(void) { char c; return recvfrom(a, &c, 1, 0, 0, 0); }
 static long do_sendto(void) { return sendto(b, "y", 1, 0, 0, 0); }
@@ -370,8 +371,8 @@ static void full_mailbox(void) { new_mailbox(), mailbox_in(), mailbox_in(); }
 static void mailbox_left(void) { struct mq_attr x; mq_getattr(mailbox, &x); say(" left=%ld", x.mq_curmsgs); }
 static long do_mq_receive(void) { char c; return mq_receive(mailbox, &c, 1, 0); }
 static long do_mq_send(void) { return mq_send(mailbox, "y", 1, 0); }
-static long do_mq_timedreceive(void) { char c; struct timespec t = soon(CLOCK_REALTIME); return mq_timedreceive(mailbox, &c, 1, 0, &t); }
-static long do_mq_timedsend(void) { struct timespec t = soon(CLOCK_REALTIME); return mq_timedsend(mailbox, "y", 1, 0, &t); }
+static long do_mq_timedreceive(void) { char c; struct timespec t = much_later(); return mq_timedreceive(mailbox, &c, 1, 0, &t); }
+static long do_mq_timedsend(void) { struct timespec t = much_later(); return mq_timedsend(mailbox, "y", 1, 0, &t); }
 static long do_testcancel(void) { pthread_testcancel(); return 0; }
 static void tell(void) { pthread_mutex_lock(&mutex); go = 1; pthread_cond_signal(&cond); pthread_mutex_unlock(&mutex); }
 static volatile int third_tid;
@@ -380,7 +381,7 @@ static void new_third(void) { new_sem(); third_tid = 0; pthread_create(&third, 0
 static int joined;
 static long do_join(void) { long r = pthread_join(third, 0); joined = 1; return r; }
 static void join_third(void) { post(); if (!joined) say(" join=%d", pthread_join(third, 0)); joined = 0; }
-static long do_system(void) { return system("sleep 0.3"); }
+static long do_system(void) { return system(span_ms < 1000 ? "sleep 0.3" : "sleep 2"); } // its shell may outlive it
 static void reap_all(void) { while (waitpid(-1, 0, 0) > 0); }
 
 #ifdef NET

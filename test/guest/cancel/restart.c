@@ -11,18 +11,9 @@ static void within(const char *what, double least) {
 	say("%s: %s\n", what, t < least - 0.002 ? "early" : "not early");
 }
 
-static struct timespec after(double s) {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += s * 1e9;
-	t.tv_sec += t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
-	return t;
-}
-
 // Handled signals have the program carry the wait on, the others the system.
 static void timed(const char *kind, int sig) {
-	struct timespec t = {0, 250000000}, end = after(0.25);
+	struct timespec t = {0, 250000000}, end = after(CLOCK_MONOTONIC, 250);
 	int word = 0;
 	long r;
 	pid_t storm = stormy(sig, 0);
@@ -35,7 +26,7 @@ static void timed(const char *kind, int sig) {
 	waitpid(storm, 0, 0);
 
 	storm = stormy(sig, 0);
-	from = now(), end = after(0.25);
+	from = now(), end = after(CLOCK_MONOTONIC, 250);
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, 0) == EINTR)
 		;
 	within("clock_nanosleep", 0.25);
@@ -43,7 +34,7 @@ static void timed(const char *kind, int sig) {
 	waitpid(storm, 0, 0);
 
 	storm = stormy(sig, 0);
-	from = now(), end = after(0.25);
+	from = now(), end = after(CLOCK_MONOTONIC, 250);
 	while ((r = syscall(SYS_futex, &word, 9 | 128, 0, &end, 0, -1)) < 0 && errno == EINTR)
 		;
 	within("futex", 0.25);
@@ -61,7 +52,7 @@ static void carried(const char *kind, int sig, void (*stop)(pid_t)) {
 		pid_t pid = fork();
 		if (pid == 0) {
 			from = now();
-			struct timespec t = {0, 250000000}, end = after(0.25);
+			struct timespec t = {0, 250000000}, end = after(CLOCK_MONOTONIC, 250);
 			struct timeval v = {0, 250000};
 			struct pollfd p = {a, POLLIN};
 			int word = 0;
