@@ -36,6 +36,7 @@ type daemon struct {
 	cancels map[uint64]context.CancelCauseFunc
 	ended   chan struct{}
 	working sync.WaitGroup
+	forgot  chan struct{} // has one when look-ups were taken away
 }
 
 // dfile is an open file, with what a directory's offsets are.
@@ -101,7 +102,7 @@ func attach(t testing.TB, fs vfs.FS, o Options, set func(*daemon)) (*FS, *daemon
 // channel.
 func newDaemon(t testing.TB, s *os.File, fs vfs.FS) (*daemon, error) {
 	d := &daemon{t: t, s: s, fs: fs, flags: allFlags, minor: minor, nodes: map[uint64]vfs.Node{}, ids: map[vfs.Node]uint64{},
-		lookups: map[uint64]uint64{}, last: 1, files: map[uint64]*dfile{}, cancels: map[uint64]context.CancelCauseFunc{}, ended: make(chan struct{})}
+		lookups: map[uint64]uint64{}, last: 1, files: map[uint64]*dfile{}, cancels: map[uint64]context.CancelCauseFunc{}, ended: make(chan struct{}), forgot: make(chan struct{}, 1)}
 	if fs != nil {
 		root, err := fs.Root(context.Background())
 		if err != nil {
@@ -243,6 +244,10 @@ func (d *daemon) forget(id, n uint64) {
 		delete(d.ids, d.nodes[id])
 		delete(d.nodes, id)
 		delete(d.lookups, id)
+	}
+	select {
+	case d.forgot <- struct{}{}:
+	default:
 	}
 }
 
