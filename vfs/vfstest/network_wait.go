@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -167,20 +168,21 @@ type leaver struct{ within time.Duration }
 
 func newLeaver() leaver { return leaver{100 * time.Microsecond} }
 
-// call returns a context for the next call, and what waits for its end and tells how the
-// call went.
+// call returns a context for the next call, and what is told how the call went.
 func (l *leaver) call() (context.Context, func(error)) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	after := rand.N(l.within)
+	var over atomic.Bool
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for begin := time.Now(); time.Since(begin) < after; {
+		for begin := time.Now(); time.Since(begin) < after && !over.Load(); {
 			runtime.Gosched()
 		}
 		cancel(vfs.ErrKilled)
 	}()
 	return ctx, func(err error) {
+		over.Store(true)
 		<-done
 		if left(err) {
 			l.within = min(2*l.within, time.Second)
