@@ -57,6 +57,9 @@ func (c *netConn) give(ctx context.Context, s *servedSocket, r *lane.Request) ne
 	s.lending.Lock()
 	s.back = back
 	s.lending.Unlock()
+	if k, ok := s.sock.(interface{ tellKept(func(vfs.Events)) }); ok {
+		k.tellKept(s.wake)
+	}
 	r.Reply.Objects = append(r.Reply.Objects, o)
 	w.Bits = netwire.SocketLent
 	return w
@@ -287,7 +290,7 @@ func (s *servedSocket) recall(ctx context.Context) error {
 	return (&netwire.Client{Lane: s.c.end}).Recall(ctx, &netwire.NumberRequest{Socket: s.id}, nil)
 }
 
-// wake tells the client of what is kept, whether it has asked or not.
+// wake tells the client of what is kept, here or further on, whether it has asked or not.
 func (s *servedSocket) wake(events vfs.Events) {
 	s.watch.mu.Lock()
 	s.watch.seq++

@@ -25,6 +25,7 @@ type netSocket struct {
 	stream    bool
 	node      anon.Node
 	kept      atomic.Uint32 // events, lent: the server has something that another caller left
+	onKept    atomic.Pointer[func(vfs.Events)]
 
 	mu   sync.RWMutex // held, before the watcher's locks, while host is used
 	host *lentSocket  // nil: not lent, or not any more
@@ -114,8 +115,15 @@ func (n *netSocket) keeps(events uint32) {
 	if events != 0 {
 		n.kept.Or(events)
 		n.queue.Notify(vfs.Events(events))
+		if tell := n.onKept.Load(); tell != nil {
+			(*tell)(vfs.Events(events))
+		}
 	}
 }
+
+// tellKept has a server that lends the socket on hear of what is kept: its own client
+// watches the descriptor, which does not show that.
+func (n *netSocket) tellKept(tell func(vfs.Events)) { n.onKept.Store(&tell) }
 
 // Poll asks the host, or the server.
 func (n *netSocket) Poll(mask vfs.Events) vfs.Events {
