@@ -42,7 +42,7 @@ func overTransports(t *testing.T, cfg lane.Config, f func(t *testing.T, client, 
 // within bounds a test's own waits; nothing synchronises by it.
 func within(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

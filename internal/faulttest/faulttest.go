@@ -193,7 +193,7 @@ func (h *harness) round(number int) {
 // Eventually waits for what comes by itself, some goroutines later.
 func Eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !cond(); runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); !cond(); runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatal("never came true: ", what)
 		}

@@ -185,7 +185,7 @@ func (r *netRound) drain(w *netWorker) {
 			sock vfs.Socket
 			take func(*place) bool
 		}{{"datagrams", &p.sent, p.datagrams, w.receive}, {"connections", &p.connected, p.listener, w.accept}} {
-			for end := time.Now().Add(20 * time.Second); p.lives(); {
+			for end := time.Now().Add(time.Minute); p.lives(); {
 				if q.take(p) {
 					continue
 				}

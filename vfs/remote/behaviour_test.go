@@ -23,7 +23,7 @@ import (
 // eventually waits for what comes by itself, some goroutines later.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !cond(); runtime.Gosched() {
+	for end := time.Now().Add(time.Minute); !cond(); runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatal("never came true: ", what)
 		}
