@@ -141,37 +141,14 @@ func lying(honest lane.Handler, f *faulttest.Faults, except uint32) lane.Handler
 // now and then.
 type middleSite struct {
 	*insideSite
-	m       *middle
-	path    string
-	misdeed func(*between)
+	throughMiddle
 }
 
 func newMiddleSite(t *testing.T, misdeed func(*between)) *middleSite {
-	dir := t.TempDir()
-	s := &middleSite{insideSite: newInsideSite(true), path: dir + "/m", misdeed: misdeed}
+	s := &middleSite{insideSite: newInsideSite(true)}
 	s.store.Faults.Slow.Store(10) // else nothing is under way when the misdeed comes
-	l, err := remote.Listen(dir+"/s", 0o600, lane.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.m, err = newMiddle(s.path, dir+"/s"); err != nil {
-		t.Fatal(err)
-	}
-	var accepting sync.WaitGroup
-	accepting.Go(func() {
-		for {
-			end, err := l.Accept(ctx)
-			if err != nil {
-				return
-			}
-			s.serve(end)
-		}
-	})
-	t.Cleanup(func() {
-		s.m.close()
-		l.Close()
-		accepting.Wait()
-	})
+	listen := func(path string) (*lane.Listener, error) { return remote.Listen(path, 0o600, lane.Config{}) }
+	s.throughMiddle = newThroughMiddle(t, misdeed, listen, s.serve)
 	return s
 }
 
@@ -182,8 +159,4 @@ func (s *middleSite) Dial() (faulttest.Way, error) {
 	return way{c}, err
 }
 
-func (s *middleSite) Trouble(tick, stop <-chan struct{}) {
-	for faulttest.Ticks(20+rand.IntN(60), tick, stop) {
-		s.m.any(s.misdeed)
-	}
-}
+func (s *middleSite) Trouble(tick, stop <-chan struct{}) { s.trouble(tick, stop) }

@@ -6,7 +6,10 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"testing"
 
+	"github.com/hati-os/hati/internal/faulttest"
+	"github.com/hati-os/hati/lane"
 	"golang.org/x/sys/unix"
 )
 
@@ -221,4 +224,45 @@ var misdeeds = map[string]func(b *between){
 			b.word(slot, midLengths).Store(1<<20 | uint64(rand.Uint32())<<32)
 		})
 	},
+}
+
+// throughMiddle is a site whose server is in this process, behind a middle.
+type throughMiddle struct {
+	m       *middle
+	path    string
+	misdeed func(*between)
+}
+
+func newThroughMiddle(t *testing.T, misdeed func(*between), listen func(path string) (*lane.Listener, error), serve func(*lane.Lane)) throughMiddle {
+	dir := t.TempDir()
+	s := throughMiddle{path: dir + "/m", misdeed: misdeed}
+	l, err := listen(dir + "/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.m, err = newMiddle(s.path, dir+"/s"); err != nil {
+		t.Fatal(err)
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() {
+		for {
+			end, err := l.Accept(ctx)
+			if err != nil {
+				return
+			}
+			serve(end)
+		}
+	})
+	t.Cleanup(func() {
+		s.m.close()
+		l.Close()
+		accepting.Wait()
+	})
+	return s
+}
+
+func (s *throughMiddle) trouble(tick, stop <-chan struct{}) {
+	for faulttest.Ticks(20+rand.IntN(60), tick, stop) {
+		s.m.any(s.misdeed)
+	}
 }

@@ -3,7 +3,6 @@ package remote_test
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,53 +100,26 @@ func (s *insideNet) Census(t testing.TB) {
 // middleNet is a network in this process behind a middle.
 type middleNet struct {
 	*insideNet
-	m       *middle
-	path    string
-	misdeed func(*between)
+	throughMiddle
 }
 
 func newMiddleNet(t *testing.T, misdeed func(*between)) *middleNet {
-	dir := t.TempDir()
-	s := &middleNet{insideNet: newInsideNet(true), path: dir + "/m", misdeed: misdeed}
+	s := &middleNet{insideNet: newInsideNet(true)}
 	s.net.Faults.Slow.Store(10)
-	l, err := remote.ListenNetwork(dir+"/s", 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.m, err = newMiddle(s.path, dir+"/s"); err != nil {
-		t.Fatal(err)
-	}
-	var accepting sync.WaitGroup
-	accepting.Go(func() {
-		for {
-			end, err := l.Accept(ctx)
-			if err != nil {
-				return
-			}
-			s.serve(end)
-		}
-	})
-	t.Cleanup(func() {
-		s.m.close()
-		l.Close()
-		accepting.Wait()
-	})
+	listen := func(path string) (*lane.Listener, error) { return remote.ListenNetwork(path, 0o600) }
+	s.throughMiddle = newThroughMiddle(t, misdeed, listen, s.serve)
 	return s
 }
 
 func (s *middleNet) Dial() (faulttest.Way, error) { return dialNet(s.path) }
+
+func (s *middleNet) Trouble(tick, stop <-chan struct{}) { s.trouble(tick, stop) }
 
 func dialNet(path string) (faulttest.Way, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	c, err := remote.DialNetwork(ctx, path)
 	return netWay{c}, err
-}
-
-func (s *middleNet) Trouble(tick, stop <-chan struct{}) {
-	for faulttest.Ticks(20+rand.IntN(60), tick, stop) {
-		s.m.any(s.misdeed)
-	}
 }
 
 // outsideNet is a network in a process of its own.
