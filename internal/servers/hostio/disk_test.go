@@ -148,6 +148,9 @@ func TestSignalsDoNotBreakOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	if _, err := f.WriteString("hati"); err != nil { // what is read, whichever comes first
+		t.Fatal(err)
+	}
 	d := open(t, int(f.Fd()))[0]
 	defer d.Close()
 	k := d.(vfs.OffsetKeeper)
