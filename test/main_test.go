@@ -181,7 +181,7 @@ func compareWith(t *testing.T, flags []string, prepare func(dir string), argv ..
 		return under(t, dir, "", append([]string{"--log", "info", "--mount", dir + ":" + dir + ":rw"}, flags...), argv...)
 	})
 	if n != h {
-		t.Errorf("%v differs\n=== natively: %v\n=== under hati: %v", argv, n, h)
+		t.Errorf("%v differs\n=== natively: %v\n=== under hati: %v\n%s", argv, n, h, clip(strings.Join(differing(n.out, h.out), "\n")))
 	}
 	for name, is := range hFiles {
 		if was, ok := nFiles[name]; !ok || was != is {

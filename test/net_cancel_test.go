@@ -36,14 +36,7 @@ func onNetworks(t *testing.T, kind, source string, attempts int, args ...string)
 					return
 				}
 			}
-			var diff []string
-			a, b := strings.Split(n.out, "\n"), strings.Split(h.out, "\n")
-			for i := range max(len(a), len(b)) {
-				if x, y := line(a, i), line(b, i); x != y {
-					diff = append(diff, "natively:   "+x, "under hati: "+y)
-				}
-			}
-			t.Errorf("status %d natively, %d under hati\n%s\n%s", n.status, h.status, strings.Join(diff, "\n"), h.err)
+			t.Errorf("status %d natively, %d under hati\n%s\n%s", n.status, h.status, strings.Join(differing(n.out, h.out), "\n"), h.err)
 		})
 	}
 }

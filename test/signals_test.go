@@ -46,21 +46,25 @@ func sameOutput(t *testing.T, dir string, attempts int, program string) {
 	var diff []string
 	for range max(attempts, 1) {
 		n, h := native(t, dir, "", program), under(t, dir, "", []string{"--log", "info"}, program)
-		diff = diff[:0]
 		if n.status != h.status || h.err != n.err {
 			t.Fatalf("ends differently\n=== natively: %v\n=== under hati: %v", n, h)
 		}
-		a, b := strings.Split(n.out, "\n"), strings.Split(h.out, "\n")
-		for i := range max(len(a), len(b)) {
-			if x, y := line(a, i), line(b, i); x != y {
-				diff = append(diff, "natively:   "+x, "under hati: "+y)
-			}
-		}
-		if len(diff) == 0 {
+		if diff = differing(n.out, h.out); len(diff) == 0 {
 			return
 		}
 	}
 	t.Error("differs:\n" + strings.Join(diff, "\n"))
+}
+
+// differing are the lines that are not the same.
+func differing(native, under string) (diff []string) {
+	a, b := strings.Split(native, "\n"), strings.Split(under, "\n")
+	for i := range max(len(a), len(b)) {
+		if x, y := line(a, i), line(b, i); x != y {
+			diff = append(diff, "natively:   "+x, "under hati: "+y)
+		}
+	}
+	return diff
 }
 
 func line(list []string, i int) string {

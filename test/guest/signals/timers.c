@@ -94,8 +94,12 @@ int main(int argc, char **argv) {
 	if (w.tv_nsec >= 1000000000) w.tv_nsec -= 1000000000, w.tv_sec++;
 	ts = (struct itimerspec){{0, 0}, w};
 	t = now();
+	sigset_t none;
+	sigemptyset(&none);
+	block(SIGALRM); // it comes once, perhaps before the wait
 	show(timer_settime(id, TIMER_ABSTIME, &ts, 0));
-	while (!n) pause();
+	while (!n) sigsuspend(&none);
+	unblock(SIGALRM);
 	say("absolute %d\n", about(now() - t, 0.03));
 	show(timer_settime(id, 0, 0, 0));
 	ts.it_value.tv_nsec = 1000000000;
