@@ -186,10 +186,34 @@ func (t *Task) hostCallInterrupted(local bool) {
 	}
 	t.window.made(t.k.lookupCall(t.nr), t.thread.Regs.RSP, false)
 	t.restart.code = abi.ERESTARTSYS
-	if t.restart.next != nil {
+	switch {
+	case t.restart.next != nil:
 		t.restart.code = abi.ERESTART_RESTARTBLOCK
+	case local && t.nr != unix.SYS_FUTEX && !t.wouldWait():
+		t.restart.code = abi.ERESTARTNOINTR // the signal was there before the call
 	}
 	t.attention.Store(true)
+}
+
+// wouldWait reports whether a call on a granted descriptor, made now, would wait. Where
+// the kick met it in the host's code or before is not to be seen; one that would not wait
+// has not waited, and Linux lets no signal end that.
+func (t *Task) wouldWait() bool {
+	d, err := t.fds.get(t.args.Int(0))
+	if err != nil {
+		return false
+	}
+	defer d.release()
+	p := t.pollable(d.file)
+	if p == nil {
+		return vfs.IsStream(d.file)
+	}
+	events := vfs.EventOut
+	switch t.nr {
+	case unix.SYS_READ, unix.SYS_READV, unix.SYS_PREAD64, unix.SYS_PREADV, unix.SYS_PREADV2, unix.SYS_RECVFROM, unix.SYS_RECVMSG:
+		events = vfs.EventIn
+	}
+	return p.Poll(events|vfs.EventErr|vfs.EventHup) == 0
 }
 
 // restartBlock says how the call goes on after a signal without a handler:

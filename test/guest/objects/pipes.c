@@ -316,6 +316,25 @@ static void exact(void)
 	}
 }
 
+// A signal ends no read or write that need not wait, whenever it comes.
+static void undisturbed(void)
+{
+	int p[2], broken = 0;
+	char c;
+	made(p);
+	quietly(SIGALRM, 0);
+	struct itimerval it = {{0, 150}, {0, 150}}, off = {{0, 0}, {0, 0}};
+	setitimer(ITIMER_REAL, &it, NULL);
+	for (int i = 0; i < 50000; i++) {
+		while (write(p[1], "x", 1) != 1) broken++;
+		while (read(p[0], &c, 1) != 1) broken++;
+	}
+	setitimer(ITIMER_REAL, &off, NULL);
+	note("%d broken off", broken);
+	close(p[0]);
+	close(p[1]);
+}
+
 static void waiting(void)
 {
 	int p[2];
@@ -465,6 +484,7 @@ int main(int argc, char **argv)
 	leaving();
 	odd();
 	exact();
+	undisturbed();
 	waiting();
 	fifo();
 	rmdir(dir);
