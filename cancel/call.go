@@ -33,10 +33,20 @@ func (c *call) do(ctx context.Context) error {
 func begin(ctx context.Context, done <-chan struct{}) (*watcher, error) {
 	select {
 	case <-done:
-		return nil, context.Cause(ctx)
+		return nil, notBegun(ctx)
 	default:
 		return watch(ctx, done)
 	}
+}
+
+// notBegun is the error of a call that never reached the kernel: ctx's cause, or what a cause with a method
+// NotBegun says instead, for programs that want to know.
+func notBegun(ctx context.Context) error {
+	err := context.Cause(ctx)
+	if c, ok := err.(interface{ NotBegun() error }); ok {
+		return c.NotBegun()
+	}
+	return err
 }
 
 // outcome judges the call that invoke made as o. An EINTR means that nothing happened, as left does; so if the call
@@ -50,6 +60,9 @@ func (c *call) outcome(ctx context.Context, o *op) (again bool, err error) {
 	case c.r1 == left, errno == unix.EINTR && o.state.Load() == opStruck:
 		if o.cause.Load() == causeClosed {
 			return false, os.ErrClosed
+		}
+		if c.r1 == left {
+			return false, notBegun(ctx)
 		}
 		return false, context.Cause(ctx)
 	case errno == unix.EINTR && !c.eintr:

@@ -91,7 +91,7 @@ func (h *harness) outcome(err error) (happened, perhaps bool) {
 	case errors.Is(err, vfs.ErrInDoubt):
 		h.doubt.Add(1)
 		return false, true
-	case err == vfs.ErrInterrupted, err == vfs.ErrKilled:
+	case vfs.Interrupted(err), err == vfs.ErrKilled:
 		h.nothing.Add(1)
 		return false, false
 	}

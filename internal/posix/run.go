@@ -132,7 +132,11 @@ func (t *Task) call(c *call) (ret uint64, err error) {
 		}
 	}()
 	ret, err = c.fn(t, &t.args)
-	if err != nil && vfs.Interrupted(err) {
+	switch {
+	case err == nil:
+	case errors.Is(err, vfs.ErrNotBegun):
+		err = abi.ERESTARTNOINTR // as if the signal had come before the call
+	case vfs.Interrupted(err):
 		err = c.restart.code()
 	}
 	return ret, err

@@ -111,7 +111,7 @@ func TestLending(t *testing.T) {
 		}
 		ended, cancel := context.WithCancelCause(ctx)
 		cancel(vfs.ErrInterrupted)
-		if _, err := vfs.Read(ended, f, make([]byte, 1), 0); err != vfs.ErrInterrupted {
+		if _, err := vfs.Read(ended, f, make([]byte, 1), 0); err != vfs.ErrNotBegun {
 			t.Errorf("read with an ended context: %v", err)
 		}
 		if n := l.asked.Load(); n != 0 {

@@ -64,10 +64,11 @@ func (r *redialer[T, S]) Close() error {
 // Err says why the lane has ended; nil before, and while there is another one.
 func (r *redialer[T, S]) Err() error {
 	t := r.talk()
-	if e := t.breach.Load(); e != nil {
+	err := t.lane.Err()
+	if e := t.breach.Load(); e != nil && err != nil { // it ends a moment after the breach
 		return *e
 	}
-	return t.lane.Err()
+	return err
 }
 
 // Pending lists the requests under way.

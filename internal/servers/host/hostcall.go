@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/hati-os/hati/cancel"
+	"github.com/hati-os/hati/vfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -11,7 +12,8 @@ import (
 // a FUSE server), one function per class. None begins when ctx has ended. Opening,
 // reading, writing, flushing and copying go through package cancel: where the host
 // can be interrupted in them, the end of ctx does that, and then nothing has
-// happened. The others are looked at between two tries. Waits that the host does
+// happened. The others are looked at between two tries. What a signal was faster than is
+// [vfs.ErrNotBegun]. Waits that the host does
 // not interrupt at all are left by whoever stands before this server: see package
 // guard.
 
@@ -30,16 +32,12 @@ func hostWrite(ctx context.Context, fd int, p []byte, off int64) (int, error) {
 	return max(n, 0), err
 }
 
-func hostAppend(ctx context.Context, fd int, p []byte) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		n, err := appendAt(fd, p)
-		if err != unix.EINTR {
-			return n, err
-		}
-	}
+func hostAppend(ctx context.Context, fd int, p []byte) (n int, err error) {
+	err = hostSpace(ctx, func() error {
+		n, err = appendAt(fd, p)
+		return err
+	})
+	return n, err
 }
 
 func hostSync(ctx context.Context, fd int, dataOnly bool) error {
@@ -54,12 +52,15 @@ func hostSync(ctx context.Context, fd int, dataOnly bool) error {
 // A fallocate that a signal broke off may have done a part; trying again does
 // the rest.
 func hostSpace(ctx context.Context, change func() error) error {
+	if ctx.Err() != nil {
+		return vfs.NotBegun(ctx)
+	}
 	for {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		if err := change(); err != unix.EINTR {
 			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -69,16 +70,12 @@ func hostCopy(ctx context.Context, from int, off int64, to int, toOff int64, n i
 	return max(done, 0), err
 }
 
-func hostDents(ctx context.Context, fd int, buf []byte) (int, error) {
-	for {
-		if ctx.Err() != nil {
-			return 0, context.Cause(ctx)
-		}
-		n, err := unix.Getdents(fd, buf)
-		if err != unix.EINTR {
-			return max(n, 0), err
-		}
-	}
+func hostDents(ctx context.Context, fd int, buf []byte) (n int, err error) {
+	err = hostSpace(ctx, func() error {
+		n, err = unix.Getdents(fd, buf)
+		return err
+	})
+	return max(n, 0), err
 }
 
 // hostName is the class of changes of names: unlinkat, renameat2, linkat,

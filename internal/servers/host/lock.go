@@ -185,13 +185,13 @@ func hostLock(ctx context.Context, fd int, l *vfs.Lock, wait bool) error {
 			how = unix.LOCK_UN
 		}
 		if wait {
-			return cancel.Flock(ctx, fd, how)
+			return vfs.Waits(cancel.Flock(ctx, fd, how))
 		}
 		return atOnce(func() error { return unix.Flock(fd, how|unix.LOCK_NB) })
 	}
 	h := hostRange(l)
 	if wait {
-		return cancel.FcntlFlock(ctx, uintptr(fd), unix.F_OFD_SETLKW, &h)
+		return vfs.Waits(cancel.FcntlFlock(ctx, uintptr(fd), unix.F_OFD_SETLKW, &h))
 	}
 	err := atOnce(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &h) })
 	if err == syscall.EACCES {

@@ -151,7 +151,8 @@ func (r *regular) openWaiting(ctx context.Context, dirfd int, name string, flags
 		return -1, err
 	}
 	defer unix.Close(ref)
-	return r.fs.reopen(ctx, ref, flags)
+	fd, err := r.fs.reopen(ctx, ref, flags)
+	return fd, vfs.Waits(err)
 }
 
 // reopen opens the regular file behind fd anew.

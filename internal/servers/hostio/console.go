@@ -117,5 +117,5 @@ func (c *Console) drain(ctx context.Context) error {
 		return nil
 	}
 	_, err = cancel.IoctlInt(ctx, c.fd, unix.TCSBRK, 1)
-	return err
+	return vfs.Waits(err)
 }

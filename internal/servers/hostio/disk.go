@@ -31,39 +31,24 @@ func (d *Disk) Close() error {
 	return d.n.close(d.fd)
 }
 
-// lasting makes a call that no handled signal ends on Linux, whenever it comes:
-// programs do not expect EINTR of a file on a disk. What ends the caller for good ends
-// it, as far as the host can.
-func lasting(first, again func() (int, error)) (int, error) {
-	n, err := counted(first())
-	if vfs.Interrupted(err) {
-		return counted(hostwait.Retry(again))
-	}
-	return n, err
-}
-
 // Read is pread(2).
 func (d *Disk) Read(ctx context.Context, p []byte, off int64) (int, error) {
-	return lasting(func() (int, error) { return cancel.Pread(ctx, d.fd, p, off) },
-		func() (int, error) { return unix.Pread(d.fd, p, off) })
+	return counted(cancel.Pread(ctx, d.fd, p, off))
 }
 
 // Write is pwrite(2), which on Linux appends when the description does.
 func (d *Disk) Write(ctx context.Context, p []byte, off int64) (int, error) {
-	return lasting(func() (int, error) { return cancel.Pwrite(ctx, d.fd, p, off) },
-		func() (int, error) { return unix.Pwrite(d.fd, p, off) })
+	return counted(cancel.Pwrite(ctx, d.fd, p, off))
 }
 
 // ReadNext is read(2) at the shared offset.
 func (d *Disk) ReadNext(ctx context.Context, p []byte) (int, error) {
-	return lasting(func() (int, error) { return cancel.Read(ctx, d.fd, p) },
-		func() (int, error) { return unix.Read(d.fd, p) })
+	return counted(cancel.Read(ctx, d.fd, p))
 }
 
 // WriteNext is write(2) at the shared offset, or the end.
 func (d *Disk) WriteNext(ctx context.Context, p []byte) (int, error) {
-	return lasting(func() (int, error) { return cancel.Write(ctx, d.fd, p) },
-		func() (int, error) { return unix.Write(d.fd, p) })
+	return counted(cancel.Write(ctx, d.fd, p))
 }
 
 // Append writes at the end for a guest that asked for O_APPEND itself; the host
