@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -51,19 +52,20 @@ type serverKind struct {
 	network          func(*serverSpec) (vfs.Network, error) // instead of open
 	// rules are the files that the server opens while it serves.
 	rules func(*serverSpec) []confine.Rule
+	local bool // what is served is on a disk, or in memory
 	o     remote.ServeOptions
 }
 
 var serverKinds = []serverKind{
 	{name: "host", args: "DIR", help: "a directory, or a file, of the host", least: 1, most: 1,
-		open: (*serverSpec).host, rules: (*serverSpec).hostRules,
+		open: (*serverSpec).host, rules: (*serverSpec).hostRules, local: true,
 		o: remote.ServeOptions{Unordered: true, Survives: true, SharedWrites: true}}, // a write is one host call
 	{name: "overlay", args: "[--upper UPPER] LOWER", least: 1, most: 1,
 		help: "a directory of the host; changes stay in the server's memory, or go to the empty directory UPPER",
-		open: (*serverSpec).overlay, rules: (*serverSpec).overlayRules},
-	{name: "tmp", help: "an empty file system in memory", open: (*serverSpec).tmp,
+		open: (*serverSpec).overlay, rules: (*serverSpec).overlayRules, local: true},
+	{name: "tmp", help: "an empty file system in memory", open: (*serverSpec).tmp, local: true,
 		o: remote.ServeOptions{Unordered: true, Inline: true}}, // it never waits
-	{name: "zip", args: "FILE", help: "the files of a zip archive, read-only", least: 1, most: 1, open: (*serverSpec).zip,
+	{name: "zip", args: "FILE", help: "the files of a zip archive, read-only", least: 1, most: 1, open: (*serverSpec).zip, local: true,
 		o: remote.ServeOptions{Unordered: true}},
 	{name: "dev", help: "null, zero, full, random, urandom, and pseudo-terminals (ptmx, pts)",
 		open: func(s *serverSpec) (vfs.FS, error) { return s.dev(), nil }},
@@ -124,6 +126,7 @@ func (s *serverSpec) open() (*service, error) {
 		return nil, err
 	}
 	v.files = k.o
+	v.files.Prompt = k.local && !slices.ContainsFunc(s.Args, mayHang) && (s.Upper == "" || !mayHang(s.Upper))
 	v.files.Terminals = s.terminals
 	return v, nil
 }

@@ -52,6 +52,11 @@ func (s *Scratch) Call(ctx context.Context, l *Lane, x *Extra) error {
 	if f := l.cfg.Trailer; f != nil {
 		s.Request.Data = f(ctx, s.Request.Data)
 	}
+	if f := l.cfg.Around; f != nil {
+		var end func()
+		ctx, end = f(ctx)
+		defer end()
+	}
 	err := l.Call(ctx, &s.Request, &s.reply)
 	if x != nil {
 		x.Room, x.Got = s.reply.Bulk, s.reply.Objects

@@ -39,6 +39,9 @@ type Config struct {
 	// when 0) to Version; the newest that both speak is used ([Lane.Version]).
 	Protocol        string
 	Version, Oldest uint32
+	// Around, when not nil, is given the context of each call that a generated client
+	// makes: the call is made with the one that it returns, and end called afterwards.
+	Around func(ctx context.Context) (inner context.Context, end func())
 	// Trailer, when not nil, is given the encoded request of each call that a
 	// generated client makes, and appends what goes with every request of the
 	// protocol; the server's handler takes it off again.

@@ -109,11 +109,11 @@ func (l *Lane) endCause(code uint8) error {
 func (l *Lane) SetFinal(f func(context.Context) <-chan struct{}) { l.cfg.Final = f }
 
 // Settle changes how this end's calls are made and end likewise: Causes, Final,
-// Impatient and Trailer become those of cfg.
+// Impatient, Around and Trailer become those of cfg.
 func (l *Lane) Settle(cfg Config) {
 	l.endMu.Lock()
 	defer l.endMu.Unlock()
-	l.cfg.Causes, l.cfg.Final, l.cfg.Impatient, l.cfg.Trailer = cfg.Causes, cfg.Final, cfg.Impatient, cfg.Trailer
+	l.cfg.Causes, l.cfg.Final, l.cfg.Impatient, l.cfg.Around, l.cfg.Trailer = cfg.Causes, cfg.Final, cfg.Impatient, cfg.Around, cfg.Trailer
 }
 
 // SetProtocol changes Config.Name, Protocol, Version and Oldest likewise, to what

@@ -73,12 +73,12 @@ func (e *localEnd) close() {
 
 func (e *localEnd) ended(why error) {
 	e.once.Do(func() {
+		e.out.died(why) // before Err says so: no call goes through afterwards
 		e.lane.end(why)
 		code := uint8(codeCallerDied)
 		if why == ErrClosed {
 			code = codeShutdown
 		}
-		e.out.died(why)
 		e.in.stop(e.lane.endCause(code))
 	})
 }

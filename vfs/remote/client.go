@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/hati-os/hati/lane"
@@ -32,6 +33,7 @@ type session struct {
 	settle   settler
 	args     argTable
 	loans    knownLoans
+	prompt   atomic.Bool
 	survives bool // what the server has is found again when it is started anew
 }
 
@@ -76,8 +78,10 @@ func newClient(ctx context.Context, end *lane.Lane, dial Dialer) (*Client, error
 
 // begin makes a session of a lane.
 func (c *Client) begin(ctx context.Context, end *lane.Lane) (*session, *wire.RootReply, error) {
-	end.Settle(Config(""))
 	s := &session{client: c, talk: talk{lane: end}, call: wire.Client{Lane: end}}
+	config := Config("")
+	config.Around = s.around
+	end.Settle(config)
 	s.settle.session = s
 	s.nodes.byID, s.files.byID = map[uint64]*known{}, map[uint64]*pollFile{}
 	if err := end.Handle(s.handle, lane.ServeOptions{}); err != nil {
@@ -88,6 +92,7 @@ func (c *Client) begin(ctx context.Context, end *lane.Lane) (*session, *wire.Roo
 		end.Close()
 		return nil, nil, fmt.Errorf("remote: the server's root: %w", err)
 	}
+	s.prompt.Store(rep.Bits&wire.FSPrompt != 0)
 	s.settle.unordered = rep.Bits&wire.FSUnordered != 0
 	s.survives = rep.Bits&wire.FSSurvives != 0 && c.dial != nil
 	go func() {

@@ -318,5 +318,8 @@ func (c *session) getLock(ctx context.Context, req *wire.LockRequest) (vfs.Lock,
 }
 
 func (c *session) setLock(ctx context.Context, req *wire.LockRequest) error {
+	if req.Wait {
+		ctx = hasty{ctx}
+	}
 	return c.outcome(c.call.SetLock(ctx, req, new(wire.Empty), nil))
 }

@@ -34,6 +34,10 @@ type ServeOptions struct {
 	// file in the same place has the same device, number and time of birth, and the
 	// cookies of directories still hold. See [Redial].
 	Survives bool
+	// Prompt says that nothing but a lock waits for others: what is served lies on a disk,
+	// or in memory. Then handled signals end no call, as on Linux, unless the server does
+	// not answer for a second.
+	Prompt bool
 	// NoLend has every read and write ask the server, also where it could lend the
 	// host file behind an open file (vfs.Lender), which it cannot take back by force.
 	NoLend bool

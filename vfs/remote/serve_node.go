@@ -28,6 +28,9 @@ func (c *conn) Root(ctx context.Context, _ *wire.Empty, rep *wire.RootReply, r *
 	if c.opts.Survives {
 		rep.Bits |= wire.FSSurvives
 	}
+	if c.opts.Prompt {
+		rep.Bits |= wire.FSPrompt
+	}
 	rep.Root, err = c.tell(ctx, r, n)
 	return err
 }

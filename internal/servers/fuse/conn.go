@@ -64,6 +64,14 @@ func newConn(p peer) *conn {
 	return &conn{peer: p, grace: time.Second, begun: make(chan struct{}), pending: map[uint64]*request{}, last: le.Uint64(b[:]) >> 2 &^ 1}
 }
 
+// beginLocked lets those go on who wait for the answer to INIT: it came, or never will.
+func (c *conn) beginLocked() {
+	if !c.ready.Load() {
+		c.ready.Store(true)
+		close(c.begun)
+	}
+}
+
 // awaitReady waits until the daemon has answered INIT; ENOTCONN when it is dead.
 func (c *conn) awaitReady(ctx context.Context) error {
 	if !c.ready.Load() {
@@ -365,10 +373,7 @@ func (c *conn) abort(why error) {
 		r.state = answered
 	}
 	c.pending, c.forgets, c.interrupts = nil, nil, nil
-	if !c.ready.Load() {
-		c.ready.Store(true)
-		close(c.begun)
-	}
+	c.beginLocked()
 	c.mu.Unlock()
 	for _, r := range unsent {
 		r.fail(syscall.ENOTCONN)

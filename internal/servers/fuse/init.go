@@ -37,8 +37,9 @@ func (fs *FS) begin() {
 			fs.conn.abort(fmt.Errorf("fuse: the daemon refused INIT: %w", err))
 			return
 		}
-		fs.conn.ready.Store(true)
-		close(fs.conn.begun)
+		fs.conn.mu.Lock()
+		fs.conn.beginLocked()
+		fs.conn.mu.Unlock()
 	}
 	fs.conn.send(r)
 }

@@ -96,6 +96,7 @@ const (
 	FSStatfs    = 1 << iota
 	FSUnordered // opens need not come after the closes before them
 	FSSurvives  // files are the same when the server is started anew
+	FSPrompt    // nothing but locks waits for others
 )
 
 // AccessRequest asks whether the caller may do what access(2)'s Mask says.
