@@ -31,5 +31,12 @@ func TestObjects(t *testing.T) {
 			t.Parallel()
 			compare(t, nil, program, ".")
 		})
+		if name != "undisturbed" {
+			continue
+		}
+		t.Run(name+"/isolate", func(t *testing.T) { // the host's files are in another process
+			t.Parallel()
+			compareWith(t, []string{"--isolate"}, nil, program, ".")
+		})
 	}
 }

@@ -142,6 +142,20 @@ type taskContext struct {
 // context returns the context for the call under way.
 func (t *Task) context() context.Context { return t.ctx }
 
+// lasting is a task's context without the signals that are handled: it ends with the task.
+type lasting struct{ context.Context }
+
+func (l lasting) Done() <-chan struct{} { return vfs.Final(l.Context) }
+
+func (l lasting) Err() error {
+	select {
+	case <-l.Done():
+		return vfs.ErrKilled
+	default:
+		return nil
+	}
+}
+
 func (c *taskContext) Deadline() (time.Time, bool) { return time.Time{}, false }
 
 // Value gives the task to those servers that answer each caller differently.

@@ -1,6 +1,8 @@
 package posix
 
 import (
+	"context"
+	"errors"
 	"math"
 	"syscall"
 	"time"
@@ -36,6 +38,26 @@ type transfer struct {
 	at     bool // off is the caller's: the description's does not count
 	append bool
 	lent   *lentFile // has the offset
+	moved  bool      // some of it has been moved
+	goesOn bool      // handled signals do not end it
+}
+
+// context is that of what the transfer asks for.
+func (x *transfer) context(t *Task) context.Context {
+	if x.goesOn {
+		return lasting{t.context()}
+	}
+	return t.context()
+}
+
+// interrupted reports whether a part was not begun because of a signal, and is to be begun
+// all the same: where nothing has to be waited for, signals make no transfer shorter.
+func (x *transfer) interrupted(err error) bool {
+	if !x.moved || x.goesOn || !errors.Is(err, vfs.ErrNotBegun) {
+		return false
+	}
+	x.goesOn = true
+	return true
 }
 
 func sysRead(t *Task, a *Args) (uint64, error) {
@@ -139,6 +161,7 @@ func (t *Task) read(x *transfer) (n int, err error) {
 			x.lent.unread(m - done)
 		}
 		n += done
+		x.moved = n > 0
 		x.off += int64(done)
 		if err != nil || m < len(buf) || x.mem.left == 0 || d.poll != nil {
 			return n, err
@@ -151,6 +174,9 @@ func (t *Task) readSome(x *transfer, buf []byte) (int, error) {
 	d := x.d
 	for {
 		n, err := x.readOnce(t, buf)
+		if x.interrupted(err) {
+			continue
+		}
 		if err == nil || errnoOf(err) != syscall.EAGAIN || d.nonblocking() || x.flags&rwNowait != 0 {
 			return n, err
 		}
@@ -170,13 +196,13 @@ func (t *Task) readSome(x *transfer, buf []byte) (int, error) {
 
 func (x *transfer) readOnce(t *Task, buf []byte) (int, error) {
 	if k := x.d.keeper; k != nil && !x.at {
-		return k.ReadNext(t.context(), buf)
+		return k.ReadNext(x.context(t), buf)
 	}
 	if x.lent != nil {
-		return x.lent.ReadNext(t.context(), buf)
+		return x.lent.ReadNext(x.context(t), buf)
 	}
 	if x.d.reader == nil {
 		return 0, syscall.ESPIPE
 	}
-	return x.d.reader.Read(t.context(), buf, x.off)
+	return x.d.reader.Read(x.context(t), buf, x.off)
 }

@@ -96,6 +96,7 @@ func (t *Task) write(x *transfer) (n int, err error) {
 		for {
 			done, err := t.writeSome(x, buf)
 			n += done
+			x.moved = n > 0
 			if err != nil {
 				if errnoOf(err) == syscall.EPIPE && d.stream && !isMessenger(d) {
 					t.signal(abi.KillInfo(syscall.SIGPIPE, 0, int32(t.proc.pid), t.creds.Load().UID))
@@ -121,6 +122,9 @@ func (t *Task) writeSome(x *transfer, buf []byte) (int, error) {
 	d := x.d
 	for {
 		n, err := x.writeOnce(t, buf)
+		if x.interrupted(err) {
+			continue
+		}
 		if err == nil || errnoOf(err) != syscall.EAGAIN || d.nonblocking() || x.flags&rwNowait != 0 {
 			return n, err
 		}
@@ -141,17 +145,17 @@ func (t *Task) writeSome(x *transfer, buf []byte) (int, error) {
 func (x *transfer) writeOnce(t *Task, buf []byte) (int, error) {
 	d := x.d
 	if d.keeper != nil && !x.at {
-		return d.keeper.WriteNext(t.context(), buf)
+		return d.keeper.WriteNext(x.context(t), buf)
 	}
 	if x.lent != nil {
-		return x.lent.WriteNext(t.context(), buf)
+		return x.lent.WriteNext(x.context(t), buf)
 	}
 	if d.writer == nil {
 		return 0, syscall.ESPIPE
 	}
 	if x.append && !d.stream {
 		if d.appender != nil {
-			n, end, err := d.appender.Append(t.context(), buf)
+			n, end, err := d.appender.Append(x.context(t), buf)
 			if n > 0 {
 				x.off = end
 			}
@@ -163,7 +167,7 @@ func (x *transfer) writeOnce(t *Task, buf []byte) (int, error) {
 		}
 		x.off = a.Size
 	}
-	n, err := d.writer.Write(t.context(), buf, x.off)
+	n, err := d.writer.Write(x.context(t), buf, x.off)
 	if n > 0 {
 		x.off += int64(n)
 	}

@@ -79,6 +79,7 @@ func (o *orphans) add(c *session) {
 		return
 	}
 	c.nodes.mu.Lock()
+	c.nodes.retired = true
 	all := make([]weak.Pointer[node], 0, len(c.nodes.byID))
 	for _, k := range c.nodes.byID {
 		all = append(all, k.node)
@@ -95,7 +96,7 @@ func (o *orphans) add(c *session) {
 			continue
 		}
 		id := n.trace.ident
-		if id.ino == 0 || n.trace.way.Load() == nil {
+		if id.ino == 0 {
 			continue
 		}
 		o.known[id] = w

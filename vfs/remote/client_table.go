@@ -15,6 +15,8 @@ import (
 type knownNodes struct {
 	mu   sync.Mutex // a leaf
 	byID map[uint64]*known
+
+	retired bool // another session has followed, which has them as orphans
 }
 
 // known is what remains of a node when it is collected.
@@ -47,6 +49,12 @@ func (c *session) node(w wire.Node) (vfs.Node, error) {
 			}
 			return n.self, nil
 		}
+	}
+	if t.retired {
+		// Another server's nodes are compared with those known by now: this one would be
+		// a second node of its file.
+		t.mu.Unlock()
+		return nil, &doubt{"the server died while its answer was read"}
 	}
 	var old *node // what it was before its server died
 	if c.survives && !c.client.orphans.empty() {

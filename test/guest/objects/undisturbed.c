@@ -7,7 +7,7 @@
 #include <sys/uio.h>
 
 enum { TIMES = 400 };
-static char block[4096];
+static char block[4096], large[3 << 20];
 
 static void caught(int s) {}
 
@@ -70,6 +70,14 @@ int main(int argc, char **argv)
 	EACH("write", pwrite(f, block, sizeof block, 0));
 	EACH("writev", pwritev(f, &v, 1, 0));
 	EACH("write on", (lseek(g, 0, SEEK_SET), write(g, block, 100)));
+	int shorter = 0;
+	for (int i = 0; i < 40; i++) {
+		int fd = open("g", O_RDWR); // which is seldom used
+		shorter += write(fd, large, sizeof large) != sizeof large;
+		shorter += pread(fd, large, sizeof large, 0) != sizeof large;
+		close(fd);
+	}
+	printf("shorter: %d\n", shorter);
 	EACH("fsync", fsync(f));
 	EACH("ftruncate", ftruncate(g, i));
 	EACH("fallocate", fallocate(g, 0, 0, 4096));
