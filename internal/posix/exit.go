@@ -104,7 +104,7 @@ func (p *Process) endHost() {
 	defer p.k.mu.Unlock()
 	for _, t := range p.tasks {
 		if !t.exit.left.Load() { // all of them use the same memory
-			if p.k.allEnd(t.mem) {
+			if t.thread != nil && p.k.allEnd(t.mem) { // nil: it never ran
 				t.thread.Space().Kill()
 			}
 			return
