@@ -34,8 +34,8 @@ func (notBegun) Is(target error) bool { return target == ErrInterrupted || targe
 // NotBegun is the outcome of an operation whose ctx had ended before it began.
 func NotBegun(ctx context.Context) error {
 	err := context.Cause(ctx)
-	if err == ErrInterrupted {
-		return ErrNotBegun
+	if c, ok := err.(cause); ok {
+		return c.NotBegun()
 	}
 	return err
 }

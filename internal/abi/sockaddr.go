@@ -8,13 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sizes of addresses. SizeSockaddrInet6Min is all that Linux asks for of an IPv6 one
-// (SIN6_LEN_RFC2133): without its scope.
-const (
-	SizeSockaddrInet4    = 16
-	SizeSockaddrInet6    = 28
-	SizeSockaddrInet6Min = 24
-)
+// SizeSockaddrInet6Min is all that Linux asks for of an IPv6 address (SIN6_LEN_RFC2133):
+// without its scope.
+const SizeSockaddrInet6Min = 24
 
 // SockaddrFamily is the family of a struct sockaddr; -1 if it is too short to have one.
 func SockaddrFamily(b []byte) int {
@@ -29,7 +25,7 @@ func SockaddrFamily(b []byte) int {
 func ParseSockaddr(b []byte) (netip.AddrPort, error) {
 	var ip netip.Addr
 	switch family := SockaddrFamily(b); {
-	case family == unix.AF_INET && len(b) >= SizeSockaddrInet4:
+	case family == unix.AF_INET && len(b) >= unix.SizeofSockaddrInet4:
 		ip = netip.AddrFrom4([4]byte(b[4:]))
 	case family == unix.AF_INET6 && len(b) >= SizeSockaddrInet6Min:
 		ip = netip.AddrFrom16([16]byte(b[8:]))

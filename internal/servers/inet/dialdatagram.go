@@ -76,7 +76,7 @@ func (r *dialed) send(ctx context.Context, s *Socket, m *vfs.Packet, flags int) 
 		return r.loopback.send(ctx, s, m, flags)
 	}
 	addr := m.Addr
-	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= abi.SizeSockaddrInet4 {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= unix.SizeofSockaddrInet4 {
 		addr = asInet4(addr) // the host takes it for that
 	}
 	to, outside := s.leads(addr)

@@ -62,7 +62,7 @@ func (p *place) wildcard() span {
 
 // own is the span that an address given to bind(2) means.
 func (p *place) own(addr []byte) (span, uint16, error) {
-	if p.s.family == unix.AF_INET && abi.SockaddrFamily(addr) == unix.AF_UNSPEC && len(addr) >= abi.SizeSockaddrInet4 && [4]byte(addr[4:]) == [4]byte{} {
+	if p.s.family == unix.AF_INET && abi.SockaddrFamily(addr) == unix.AF_UNSPEC && len(addr) >= unix.SizeofSockaddrInet4 && [4]byte(addr[4:]) == [4]byte{} {
 		addr = asInet4(addr)
 	}
 	if err := p.sized(addr); err != nil {
@@ -93,7 +93,7 @@ var broadcast = netip.AddrFrom4([4]byte{127, 255, 255, 255})
 
 // sized refuses addresses that are too short for the socket's family.
 func (p *place) sized(addr []byte) error {
-	if p.s.family == unix.AF_INET6 && len(addr) < abi.SizeSockaddrInet6Min || len(addr) < abi.SizeSockaddrInet4 {
+	if p.s.family == unix.AF_INET6 && len(addr) < abi.SizeSockaddrInet6Min || len(addr) < unix.SizeofSockaddrInet4 {
 		return syscall.EINVAL
 	}
 	return nil

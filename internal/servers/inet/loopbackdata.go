@@ -15,7 +15,7 @@ func (l *loopback) send(_ context.Context, s *Socket, m *vfs.Packet, flags int) 
 	if abi.SockaddrFamily(m.Addr) == unix.AF_UNSPEC {
 		if s.family == unix.AF_INET6 {
 			m.Addr = nil // to where it is connected
-		} else if len(m.Addr) >= abi.SizeSockaddrInet4 {
+		} else if len(m.Addr) >= unix.SizeofSockaddrInet4 {
 			m.Addr = asInet4(m.Addr) // which the host takes it for
 		}
 	}

@@ -93,7 +93,7 @@ func (r *ruled) bind(ctx context.Context, s *Socket, addr []byte) error {
 
 // own is the host's address for one that s is to be bound to.
 func (r *ruled) own(ctx context.Context, s *Socket, addr []byte) ([]byte, error) {
-	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= abi.SizeSockaddrInet4 {
+	if abi.SockaddrFamily(addr) == unix.AF_UNSPEC && s.family == unix.AF_INET && len(addr) >= unix.SizeofSockaddrInet4 {
 		// The host takes it for AF_INET when it names no address.
 		if [4]byte(addr[4:]) != [4]byte{} {
 			return nil, syscall.EAFNOSUPPORT
@@ -112,7 +112,7 @@ func (r *ruled) own(ctx context.Context, s *Socket, addr []byte) ([]byte, error)
 
 // asInet4 is a copy of addr that says that it is an AF_INET one.
 func asInet4(addr []byte) []byte {
-	addr = slices.Clone(addr[:abi.SizeSockaddrInet4])
+	addr = slices.Clone(addr[:unix.SizeofSockaddrInet4])
 	addr[0], addr[1] = unix.AF_INET, 0
 	return addr
 }
@@ -172,7 +172,7 @@ func (r *ruled) sendTo(ctx context.Context, s *Socket, addr []byte) ([]byte, err
 			return nil, nil // to where it is connected, which was asked about
 		}
 		// The host takes it for AF_INET.
-		if len(addr) < abi.SizeSockaddrInet4 {
+		if len(addr) < unix.SizeofSockaddrInet4 {
 			return nil, syscall.EINVAL
 		}
 		addr = asInet4(addr)

@@ -20,9 +20,9 @@ import (
 // sockaddr is an address in Linux's layout; of any family, for the wrong ones.
 func sockaddr(family int, addr string) []byte {
 	a := netip.MustParseAddrPort(addr)
-	size := abi.SizeSockaddrInet4
+	size := unix.SizeofSockaddrInet4
 	if a.Addr().Is6() {
-		size = abi.SizeSockaddrInet6
+		size = unix.SizeofSockaddrInet6
 	}
 	b := make([]byte, size)
 	binary.NativeEndian.PutUint16(b, uint16(family))

@@ -12,13 +12,13 @@ import (
 func withIP(addr []byte, ip netip.Addr) []byte {
 	var out []byte
 	if abi.SockaddrFamily(addr) == unix.AF_INET {
-		out = make([]byte, abi.SizeSockaddrInet4)
+		out = make([]byte, unix.SizeofSockaddrInet4)
 		b := ip.As4()
 		copy(out, addr)
 		copy(out[4:], b[:])
 		return out
 	}
-	out = make([]byte, abi.SizeSockaddrInet6)
+	out = make([]byte, unix.SizeofSockaddrInet6)
 	b := ip.As16()
 	copy(out, addr)
 	copy(out[8:], b[:])
